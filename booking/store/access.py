@@ -1,0 +1,126 @@
+"""Doors: API keys, remembered idempotent answers, and rate limits shared by all processes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Mapped, mapped_column
+
+from booking.domain.errors import KeyReused
+from booking.store.appointment import Appointment
+from booking.store.base import Base, Stale, db, is_postgresql, transaction
+
+
+class Key(Base):
+    """An API key of a clinic. Shown once when made; only its digest is kept."""
+
+    __tablename__ = "key"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    clinic_id: Mapped[int] = mapped_column(sa.ForeignKey("clinic.id"))
+    name: Mapped[str] = mapped_column(sa.String(100))
+    digest: Mapped[str] = mapped_column(sa.String(64), unique=True)
+    scopes: Mapped[list[Any]]  # of read, book, desk
+    expires_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+
+
+class Idempotency(Base):
+    """A request that was carried out, so that its repetition gives the same appointment."""
+
+    __tablename__ = "idempotency"
+
+    clinic_id: Mapped[int] = mapped_column(sa.ForeignKey("clinic.id"), primary_key=True)
+    scope: Mapped[str] = mapped_column(sa.String(40), primary_key=True)  # "web", or the API key's id
+    key: Mapped[str] = mapped_column(sa.String(100), primary_key=True)
+    body_digest: Mapped[str] = mapped_column(sa.String(64))
+    appointment_id: Mapped[int] = mapped_column(sa.ForeignKey("appointment.id"))
+    created_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class Rate(Base):
+    """How often something was done in a stretch of time: one row per bucket and window."""
+
+    __tablename__ = "rate"
+
+    bucket: Mapped[str] = mapped_column(sa.String(100), primary_key=True)  # holds digests, never addresses
+    window: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True)
+    count: Mapped[int]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyKey:
+    """A request that may come twice: who sends it, its key, and the digest of all that it asks for."""
+
+    scope: str
+    key: str
+    body_digest: str
+
+
+def key_by_digest(digest: str, now: datetime) -> Key | None:
+    """The API key of that digest, None if there is none or it has ended."""
+    key = db.session.scalar(sa.select(Key).where(Key.digest == digest))
+    if key is None or key.revoked_at is not None or key.expires_at <= now:
+        return None
+    return key
+
+
+def visit(public_id: str) -> Appointment | None:
+    """The appointment that a link speaks of, whatever its clinic: the caller checks the link, then the clinic."""
+    return db.session.scalar(sa.select(Appointment).where(Appointment.public_id == public_id))
+
+
+@transaction
+def count(bucket: str, seconds: int, now: datetime) -> tuple[int, int]:
+    """Count one more in the bucket's present window; returns the count so far and the seconds until the next window.
+
+    It is kept even if what is counted is then refused.
+    """
+    stamp = int(now.timestamp())
+    window = stamp // seconds
+    ends = (window + 1) * seconds
+    insert = postgresql.insert if is_postgresql() else sqlite.insert
+    row = insert(Rate).values(bucket=bucket, window=window, count=1, expires_at=datetime.fromtimestamp(ends, UTC))
+    counted = row.on_conflict_do_update(index_elements=["bucket", "window"], set_={"count": Rate.count + 1})
+    return db.session.execute(counted.returning(Rate.count)).scalar_one(), ends - stamp
+
+
+def earlier(clinic_id: int, request: IdempotencyKey) -> int | None:
+    """The id of the appointment that this very request made before; None if it is new.
+
+    Raises KeyReused if the key came with another body.
+    """
+    row = db.session.get(Idempotency, (clinic_id, request.scope, request.key))
+    if row is None:
+        return None
+    if row.body_digest != request.body_digest:
+        raise KeyReused
+    return row.appointment_id
+
+
+def remember(clinic_id: int, request: IdempotencyKey, appointment_id: int, now: datetime) -> None:
+    """Write down what this request made, in its own transaction. Raises Stale if another process just did."""
+    insert = postgresql.insert if is_postgresql() else sqlite.insert
+    row = insert(Idempotency).values(
+        clinic_id=clinic_id,
+        scope=request.scope,
+        key=request.key,
+        body_digest=request.body_digest,
+        appointment_id=appointment_id,
+        created_at=now,
+    )
+    done = db.session.connection().execute(row.on_conflict_do_nothing())
+    if not done.rowcount:
+        raise Stale
+
+
+def prune(now: datetime, *, idempotency_before: datetime) -> None:
+    """Forget the limits' windows that have ended, and the remembered requests from before an instant."""
+    db.session.execute(sa.delete(Rate).where(Rate.expires_at < now))
+    db.session.execute(sa.delete(Idempotency).where(Idempotency.created_at < idempotency_before))
