@@ -12,7 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from booking.domain.errors import KeyReused
 from booking.store.appointment import Appointment
-from booking.store.base import Base, Stale, db, is_postgresql, transaction
+from booking.store.base import Base, Stale, db, dialect, insert_or_ignore, table, transaction
 
 
 class Key(Base):
@@ -41,6 +41,9 @@ class Idempotency(Base):
     body_digest: Mapped[str] = mapped_column(sa.String(64))
     appointment_id: Mapped[int] = mapped_column(sa.ForeignKey("appointment.id"))
     created_at: Mapped[datetime] = mapped_column(index=True)
+
+
+REMEMBER = insert_or_ignore(table(Idempotency))
 
 
 class Rate(Base):
@@ -85,7 +88,7 @@ def count(bucket: str, seconds: int, now: datetime) -> tuple[int, int]:
     stamp = int(now.timestamp())
     window = stamp // seconds
     ends = (window + 1) * seconds
-    insert = postgresql.insert if is_postgresql() else sqlite.insert
+    insert = postgresql.insert if dialect() == "postgresql" else sqlite.insert
     row = insert(Rate).values(bucket=bucket, window=window, count=1, expires_at=datetime.fromtimestamp(ends, UTC))
     counted = row.on_conflict_do_update(index_elements=["bucket", "window"], set_={"count": Rate.count + 1})
     return db.session.execute(counted.returning(Rate.count)).scalar_one(), ends - stamp
@@ -106,17 +109,15 @@ def earlier(clinic_id: int, request: IdempotencyKey) -> int | None:
 
 def remember(clinic_id: int, request: IdempotencyKey, appointment_id: int, now: datetime) -> None:
     """Write down what this request made, in its own transaction. Raises Stale if another process just did."""
-    insert = postgresql.insert if is_postgresql() else sqlite.insert
-    row = insert(Idempotency).values(
-        clinic_id=clinic_id,
-        scope=request.scope,
-        key=request.key,
-        body_digest=request.body_digest,
-        appointment_id=appointment_id,
-        created_at=now,
-    )
-    done = db.session.connection().execute(row.on_conflict_do_nothing())
-    if not done.rowcount:
+    row = {
+        "clinic_id": clinic_id,
+        "scope": request.scope,
+        "key": request.key,
+        "body_digest": request.body_digest,
+        "appointment_id": appointment_id,
+        "created_at": now,
+    }
+    if not db.session.connection().execute(REMEMBER[dialect()], row).rowcount:
         raise Stale
 
 

@@ -1,0 +1,487 @@
+"""A visit's life: booked, requested, confirmed, declined, offered another time, moved, cancelled, lapsed.
+
+Each is one transaction that takes or frees the time, changes the row, records the change and queues what is to be
+said. Locks are taken in one order everywhere: actors (by id), the patient, the appointment.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from booking.domain.access import WORKER, Caller, new_id, new_reference
+from booking.domain.appointment import OPEN, Status, changeable_until, lapses_at, may_become, starts_as
+from booking.domain.availability import Wish
+from booking.domain.errors import NotAllowed, PatientBusy, TooLate, TooManyVisits, WrongStatus
+from booking.domain.message import Facts, Kind, Recipient, Transition, Was
+from booking.domain.time import local
+from booking.store import access, diary, outbox, patient
+from booking.store import appointment as appointments
+from booking.store import hold as holds
+from booking.store.access import IdempotencyKey
+from booking.store.appointment import Appointment
+from booking.store.base import Stale, db, settings, transaction
+from booking.store.clinic import Clinic, Location, bump_board
+from booking.store.hold import Hold
+from booking.store.patient import Patient, Person
+from booking.store.practitioner import Actor
+from booking.store.sealed import seal
+
+UNDO = timedelta(minutes=3)  # a desk's move is mailed after this, so that it can be undone unnoticed
+
+
+def book(
+    clinic_id: int,
+    wish: Wish,
+    start: datetime,
+    person: Person,
+    *,
+    by: Caller,
+    now: datetime,
+    note: str = "",
+    remind: bool = True,
+    session_key: str | None = None,
+    key: IdempotencyKey | None = None,
+    squeeze: str = "",
+) -> Appointment:
+    """Book the visit, or request it where the clinic confirms first. The same `key` again gives the same visit.
+
+    The session's hold is used if it is for this time. `squeeze` is the desk's reason for a place over capacity.
+    Raises SlotTaken, NotOffered, TooManyVisits, PatientBusy, KeyReused, NotAllowed.
+    """
+    try:
+        return _book(clinic_id, wish, start, person, by, now, note, remind, session_key, key, squeeze)
+    except TooManyVisits:
+        # The refusal undid everything; the known address hears of it all the same.
+        _tell_of_limit(clinic_id, person, now)
+        raise
+
+
+@transaction
+def _book(
+    clinic_id: int,
+    wish: Wish,
+    start: datetime,
+    person: Person,
+    by: Caller,
+    now: datetime,
+    note: str,
+    remind: bool,
+    session_key: str | None,
+    key: IdempotencyKey | None,
+    squeeze: str,
+) -> Appointment:
+    if squeeze and by.role not in ("owner", "front-desk"):
+        raise NotAllowed
+    if key and (before := access.earlier(clinic_id, key)):
+        return db.session.get_one(Appointment, before)
+    clinic = db.session.get_one(Clinic, clinic_id)
+    hold = _take(clinic, wish, start, now, session_key, squeeze=bool(squeeze))
+    patient_id, records = patient.find_or_add(clinic_id, person, now)
+    _check_patient(clinic, records, wish, hold, by, now)
+    appointment = _new(clinic, patient_id, person.language, hold, by, now, note=note, remind=remind)
+    holds.own(hold, appointment.id)
+    appointments.record(appointment, None, by=by, now=now, reason=squeeze, squeezed=bool(squeeze))
+    if key:
+        access.remember(clinic_id, key, appointment.id, now)
+    _tell(clinic, appointment, person.email, None, by=by, now=now)
+    return appointment
+
+
+@transaction
+def confirm(clinic_id: int, public_id: str, *, by: Caller, now: datetime) -> Appointment:
+    """The desk confirms a request: it is booked. Confirming it again is harmless. Raises WrongStatus."""
+    appointment, _ = _locked(clinic_id, public_id)
+    if appointment.status == Status.BOOKED:
+        return appointment
+    return _booked(appointment, by, now)
+
+
+@transaction
+def accept(clinic_id: int, public_id: str, *, by: Caller, now: datetime) -> Appointment:
+    """The patient accepts the time the desk offered instead. Accepting again is harmless. Raises WrongStatus."""
+    appointment, _ = _locked(clinic_id, public_id)
+    if appointment.status == Status.BOOKED:
+        return appointment
+    if appointment.waits_for != "patient":
+        raise WrongStatus(appointment.status)
+    return _booked(appointment, by, now)
+
+
+@transaction
+def decline(clinic_id: int, public_id: str, *, by: Caller, now: datetime, message: str = "") -> Appointment:
+    """The desk declines a request, with words to the patient if it wants. Raises WrongStatus if it was answered."""
+    appointment, hold = _locked(clinic_id, public_id)
+    if appointment.status == Status.CANCELLED:
+        return appointment
+    if appointment.status != Status.PENDING:
+        raise WrongStatus(appointment.status)
+    return _ended(appointment, hold, by, now, reason=message, message=message)
+
+
+@transaction
+def cancel(clinic_id: int, public_id: str, *, by: Caller, now: datetime, reason: str = "") -> Appointment:
+    """Cancel a visit or withdraw a request: its time is free at once, and whoever was invited gets the CANCEL.
+
+    Repeating it is harmless. Raises WrongStatus once the visit has begun, and TooLate for a patient inside the
+    clinic's notice; a request may be withdrawn until it is answered.
+    """
+    appointment, hold = _locked(clinic_id, public_id)
+    if appointment.status == Status.CANCELLED:
+        return appointment
+    if appointment.status not in OPEN:
+        raise WrongStatus(appointment.status)
+    if appointment.status == Status.BOOKED:
+        _check_in_time(appointment, by, now)
+    return _ended(appointment, hold, by, now, reason=reason)
+
+
+@transaction
+def reschedule(
+    clinic_id: int,
+    public_id: str,
+    start: datetime,
+    *,
+    by: Caller,
+    now: datetime,
+    practitioner: int | None = None,
+    location: int | None = None,
+) -> Appointment:
+    """Move a visit to another time on offer, with anyone or with one practitioner; all or nothing.
+
+    A pending request stays one, for the new time, and waits for the desk again. Raises SlotTaken, NotOffered,
+    PatientBusy, WrongStatus, and TooLate for a patient inside the clinic's notice; the old time is then kept.
+    """
+    appointment = appointments.by_public_id(clinic_id, public_id)
+    if appointment.status not in OPEN:
+        raise WrongStatus(appointment.status)
+    if appointment.status == Status.BOOKED:
+        _check_in_time(appointment, by, now)
+    same_actor = practitioner in (None, appointment.practitioner_id)
+    if start == appointment.starts_at and same_actor and location in (None, appointment.location_id):
+        return appointment
+    return _moved(appointment, start, practitioner, location, by, now)
+
+
+@transaction
+def offer(
+    clinic_id: int,
+    public_id: str,
+    start: datetime,
+    *,
+    by: Caller,
+    now: datetime,
+    practitioner: int | None = None,
+    message: str = "",
+) -> Appointment:
+    """The desk offers a request another time: it is held instead of the first, until the patient answers or it lapses.
+
+    Raises WrongStatus if the request was answered meanwhile, SlotTaken and NotOffered.
+    """
+    appointment = appointments.by_public_id(clinic_id, public_id)
+    if appointment.status != Status.PENDING:
+        raise WrongStatus(appointment.status)
+    return _moved(appointment, start, practitioner, None, by, now, message=message, offered=True)
+
+
+def lapse(now: datetime) -> int:
+    """End the requests that nobody answered in time, and tell their patients. Returns how many."""
+    ended = 0
+    for clinic_id, public_id in appointments.lapsed(now):
+        ended += _lapse(clinic_id, public_id, now)
+    return ended
+
+
+@transaction
+def _lapse(clinic_id: int, public_id: str, now: datetime) -> bool:
+    appointment, hold = _locked(clinic_id, public_id)
+    if appointment.status != Status.PENDING or appointment.lapses_at is None or appointment.lapses_at > now:
+        return False  # answered meanwhile
+    _ended(appointment, hold, WORKER, now)
+    return True
+
+
+@transaction
+def sweep(now: datetime) -> None:
+    """Throw away what has had its time: expired holds, the ticks of past visits, old counters and requests' keys."""
+    holds.sweep(now)
+    access.prune(now, idempotency_before=now - timedelta(days=2))
+
+
+def _take(
+    clinic: Clinic, wish: Wish, start: datetime, now: datetime, session_key: str | None, *, squeeze: bool
+) -> Hold:
+    """The session's hold if it is for this time, else a new one in its place."""
+    held = holds.of_session(clinic.id, session_key, now) if session_key else None
+    if held and _is_for(held, wish, start):
+        holds.lock(clinic.id, holds.actors_of(held))
+        return held
+    return diary.take(
+        clinic.id,
+        wish,
+        start,
+        now=now,
+        expires_at=now + timedelta(minutes=clinic.hold_minutes),
+        instead_of=held,
+        squeeze=squeeze,
+    )
+
+
+def _is_for(held: Hold, wish: Wish, start: datetime) -> bool:
+    return (
+        (held.service_id, held.new_patient, held.starts_at) == (wish.service, wish.new, start)
+        and wish.practitioner in (None, held.practitioner_id)
+        and wish.location in (None, held.location_id)
+    )
+
+
+def _check_patient(clinic: Clinic, records: list[int], wish: Wish, hold: Hold, by: Caller, now: datetime) -> None:
+    visits = appointments.open_visits(clinic.id, records, now)
+    _check_not_busy(visits, hold.starts_at, hold.ends_at)
+    limit = 1 if wish.new else clinic.open_visits_per_patient
+    if len(visits) >= limit and not by.is_desk:
+        raise TooManyVisits(limit)
+
+
+def _check_not_busy(visits: Iterable[tuple[datetime, datetime]], starts_at: datetime, ends_at: datetime) -> None:
+    if any(start < ends_at and starts_at < end for start, end in visits):
+        raise PatientBusy(starts_at)
+
+
+def _check_in_time(appointment: Appointment, by: Caller, now: datetime) -> None:
+    if by.is_desk:
+        return
+    clinic = db.session.get_one(Clinic, appointment.clinic_id)
+    until = changeable_until(appointment.starts_at, clinic.cancellation_notice)
+    if now > until:
+        raise TooLate(until)
+
+
+def _new(
+    clinic: Clinic, patient_id: int, language: str, hold: Hold, by: Caller, now: datetime, *, note: str, remind: bool
+) -> Appointment:
+    public_id = new_id()
+    status = starts_as(clinic.confirmation, new_patient=hold.new_patient, by_desk=by.is_desk)
+    appointment = Appointment(
+        public_id=public_id,
+        reference=new_reference(),
+        clinic_id=clinic.id,
+        patient_id=patient_id,
+        service_id=hold.service_id,
+        new_patient=hold.new_patient,
+        status=status,
+        language=language,
+        note=seal(note, f"appointment.note:{public_id}") if note else None,
+        remind=remind,
+        uid=f"{uuid.uuid4()}@{settings().mail_domain}",
+        sequence=0,
+        stamped_at=now,
+        created_at=now,
+        updated_at=now,
+    )
+    _stand(appointment, hold)
+    if status == Status.PENDING:
+        _wait(appointment, "desk", clinic, now)
+    db.session.add(appointment)
+    db.session.flush()
+    return appointment
+
+
+def _stand(appointment: Appointment, hold: Hold) -> None:
+    """Make the appointment's row say when, where and with whom its hold is."""
+    zone = db.session.get_one(Location, hold.location_id).zone
+    appointment.practitioner_id = hold.practitioner_id
+    appointment.room_id = hold.room_id
+    appointment.location_id = hold.location_id
+    appointment.starts_at = hold.starts_at
+    appointment.ends_at = hold.ends_at
+    appointment.start_time = local(hold.starts_at, zone).replace(tzinfo=None)
+    appointment.zone = zone
+
+
+def _wait(appointment: Appointment, whom: str, clinic: Clinic, now: datetime) -> None:
+    appointment.waits_for = whom
+    appointment.lapses_at = lapses_at(
+        now, appointment.starts_at, request_lapses=clinic.request_lapses, minimum_notice=clinic.minimum_notice
+    )
+
+
+def _locked(clinic_id: int, public_id: str) -> tuple[Appointment, Hold | None]:
+    """The appointment and its hold, with their actors locked, as they are after the lock. Raises NotFound."""
+    appointment = appointments.by_public_id(clinic_id, public_id)
+    hold = holds.of_appointment(appointment.id)
+    if hold is None:
+        return appointments.by_public_id(clinic_id, public_id, lock=True), None
+    actors = holds.actors_of(hold)
+    holds.lock(clinic_id, actors)
+    appointment = appointments.by_public_id(clinic_id, public_id, lock=True)
+    hold = holds.of_appointment(appointment.id)
+    if hold is None or holds.actors_of(hold) != actors:
+        raise Stale  # it was moved or ended while we waited
+    return appointment, hold
+
+
+def _booked(appointment: Appointment, by: Caller, now: datetime) -> Appointment:
+    old = Status(appointment.status)
+    if not may_become(old, Status.BOOKED):
+        raise WrongStatus(old)
+    appointment.status = Status.BOOKED
+    appointment.waits_for = appointment.lapses_at = None
+    _changed(appointment, old, None, by=by, now=now)
+    return appointment
+
+
+def _ended(
+    appointment: Appointment, hold: Hold | None, by: Caller, now: datetime, *, reason: str = "", message: str = ""
+) -> Appointment:
+    old = Status(appointment.status)
+    was = _was(appointment)
+    if hold:
+        holds.release(hold)
+    appointment.status = Status.CANCELLED
+    appointment.waits_for = appointment.lapses_at = appointment.needs_desk = None
+    if old == Status.BOOKED:
+        appointment.sequence += 1
+    _changed(appointment, old, was, by=by, now=now, reason=reason, message=message)
+    return appointment
+
+
+def _moved(
+    appointment: Appointment,
+    start: datetime,
+    practitioner: int | None,
+    location: int | None,
+    by: Caller,
+    now: datetime,
+    *,
+    message: str = "",
+    offered: bool = False,
+) -> Appointment:
+    clinic_id, public_id, old = appointment.clinic_id, appointment.public_id, Status(appointment.status)
+    clinic = db.session.get_one(Clinic, clinic_id)
+    wish = Wish(appointment.service_id, appointment.new_patient, practitioner, location, staff=by.is_desk)
+    before = holds.of_appointment(appointment.id)
+    if before is None:
+        raise WrongStatus(old)
+    hold = diary.take(clinic_id, wish, start, now=now, appointment_id=appointment.id, instead_of=before)
+    someone = db.session.get_one(Patient, appointment.patient_id)
+    people = patient.same_person(someone)
+    _check_not_busy(appointments.open_visits(clinic_id, people, now, but=appointment.id), hold.starts_at, hold.ends_at)
+    appointment = appointments.by_public_id(clinic_id, public_id, lock=True)
+    if appointment.status != old:
+        raise Stale  # confirmed or ended while we waited for the actors
+    was = _was(appointment)
+    _stand(appointment, hold)
+    appointment.needs_desk = None
+    if old == Status.BOOKED:
+        appointment.sequence += 1
+    else:
+        _wait(appointment, "patient" if offered else "desk", clinic, now)
+    _changed(appointment, old, was, by=by, now=now, reason=message, message=message, offered=offered)
+    return appointment
+
+
+def _was(appointment: Appointment) -> Was:
+    """The visit as it stands now, for the mails that tell of what it is no more."""
+    someone = db.session.get_one(Patient, appointment.patient_id)
+    practitioner = db.session.get_one(Actor, appointment.practitioner_id)
+    return Was(
+        starts_at=appointment.starts_at,
+        ends_at=appointment.ends_at,
+        location=db.session.get_one(Location, appointment.location_id).name,
+        practitioner=practitioner.name,
+        practitioner_address=_invited(practitioner),
+        patient_address=someone.email or "",
+        uid=appointment.uid,
+        sequence=appointment.sequence,
+    )
+
+
+def _invited(practitioner: Actor) -> str:
+    return practitioner.email if practitioner.invites and practitioner.email else ""
+
+
+def _changed(
+    appointment: Appointment,
+    old: Status,
+    was: Was | None,
+    *,
+    by: Caller,
+    now: datetime,
+    reason: str = "",
+    message: str = "",
+    offered: bool = False,
+) -> None:
+    """Stamp, record and tell a change that the row has already."""
+    appointment.updated_at = now
+    moved_from = was.starts_at.isoformat() if was and was.starts_at != appointment.starts_at else None
+    appointments.record(appointment, old, by=by, now=now, reason=reason, moved_from=moved_from, offered=offered)
+    clinic = db.session.get_one(Clinic, appointment.clinic_id)
+    someone = db.session.get_one(Patient, appointment.patient_id)
+    _tell(clinic, appointment, someone.email, old, by=by, now=now, was=was, message=message, offered=offered)
+
+
+def _tell(
+    clinic: Clinic,
+    appointment: Appointment,
+    email: str | None,
+    old: Status | None,
+    *,
+    by: Caller,
+    now: datetime,
+    was: Was | None = None,
+    message: str = "",
+    offered: bool = False,
+) -> None:
+    """Queue what is to be said of the change from `old` (None: it is new) to the row's present status."""
+    practitioner = db.session.get_one(Actor, appointment.practitioner_id)
+    place = db.session.get_one(Location, appointment.location_id)
+    status = Status(appointment.status)
+    stands = (appointment.starts_at, appointment.ends_at, place.name)
+    moved = was is not None and (was.starts_at, was.ends_at, was.location) != stands
+    transition = Transition(
+        old=old,
+        new=status,
+        by=by.kind,
+        moved=moved,
+        offered=offered,
+        practitioner_changed=was is not None and was.practitioner != practitioner.name,
+        patient=bool(email),
+        practitioner=bool(_invited(practitioner)),
+        former_practitioner=bool(was and was.practitioner_address),
+        clinic=clinic.notices == "all" or (clinic.notices == "requests" and Status.PENDING in (old, status)),
+    )
+    addresses = {
+        Recipient.PATIENT: email or "",
+        Recipient.PRACTITIONER: _invited(practitioner),
+        Recipient.CLINIC: clinic.email,
+    }
+    # DTSTAMP has whole seconds and has to grow with each message.
+    appointment.stamped_at = max(now, appointment.stamped_at + timedelta(seconds=1)) if old else now
+    outbox.tell(
+        appointment,
+        transition,
+        addresses,
+        facts=Facts(was=was, message=message),
+        now=now,
+        due_at=now + UNDO if by.is_desk and moved and old == Status.BOOKED else now,
+    )
+    bump_board(clinic.id)
+
+
+@transaction
+def _tell_of_limit(clinic_id: int, person: Person, now: datetime) -> None:
+    """Tell the address that already has visits that somebody tried to book one more; once a day at most."""
+    if person.email and not outbox.was_told_lately(clinic_id, Kind.LIMIT, person.email, since=now - timedelta(days=1)):
+        outbox.put(
+            clinic_id=clinic_id,
+            appointment_id=None,
+            kind=Kind.LIMIT,
+            role=Recipient.PATIENT,
+            method=None,
+            address=person.email,
+            language=person.language,
+            facts=Facts(name=person.name),
+            now=now,
+        )

@@ -1,0 +1,112 @@
+"""Clinics and their locations."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from booking.domain.errors import NotFound
+from booking.store.base import Base, db, table
+
+# Any text a patient reads: a string, or one per language {"en": …, "es": …}. Kept as JSON.
+Text = Any
+
+
+class Clinic(Base):
+    __tablename__ = "clinic"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    slug: Mapped[str] = mapped_column(sa.String(40), unique=True)
+    name: Mapped[str] = mapped_column(sa.String(200))
+    phone: Mapped[str] = mapped_column(sa.String(20))  # E.164
+    email: Mapped[str] = mapped_column(sa.String(254))
+    website: Mapped[str | None] = mapped_column(sa.String(500))
+    region: Mapped[str] = mapped_column(sa.String(2))
+    languages: Mapped[list[Any]]  # of str; the first is the fallback
+    confirmation: Mapped[str] = mapped_column(sa.String(20))  # instant, request, request-new
+    request_lapses: Mapped[int]  # minutes
+    hold_minutes: Mapped[int]
+    minimum_notice: Mapped[int]  # minutes
+    horizon: Mapped[int]  # days
+    cancellation_notice: Mapped[int]  # minutes
+    open_visits_per_patient: Mapped[int]
+    notices: Mapped[str] = mapped_column(sa.String(10), default="requests")  # mails to the clinic: none, requests, all
+    contact: Mapped[Text] = mapped_column(sa.JSON, nullable=True)
+    privacy: Mapped[Text] = mapped_column(sa.JSON, nullable=True)
+    before_you_come: Mapped[list[Any]]  # of Text
+    conditions: Mapped[list[Any]]  # of Text
+    revision: Mapped[int] = mapped_column(default=1)  # grows with settings, hours and texts
+    board_revision: Mapped[int] = mapped_column(default=1)  # grows with any status, note or message state
+    created_at: Mapped[datetime]
+
+
+class Location(Base):
+    __tablename__ = "location"
+    __table_args__ = (sa.UniqueConstraint("clinic_id", "slug"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    clinic_id: Mapped[int] = mapped_column(sa.ForeignKey("clinic.id"))
+    slug: Mapped[str] = mapped_column(sa.String(40))
+    name: Mapped[str] = mapped_column(sa.String(200))
+    address: Mapped[list[Any]]  # lines
+    zone: Mapped[str] = mapped_column(sa.String(64))
+    latitude: Mapped[float | None]
+    longitude: Mapped[float | None]
+    phone: Mapped[str | None] = mapped_column(sa.String(20))  # E.164, when it has its own
+    directions: Mapped[Text] = mapped_column(sa.JSON, nullable=True)
+    transit: Mapped[Text] = mapped_column(sa.JSON, nullable=True)
+    parking: Mapped[Text] = mapped_column(sa.JSON, nullable=True)
+    access: Mapped[Text] = mapped_column(sa.JSON, nullable=True)
+    map_url: Mapped[str | None] = mapped_column(sa.String(500))
+    position: Mapped[int] = mapped_column(default=0)  # order in the clinic file
+    archived_at: Mapped[datetime | None]
+
+
+def by_slug(slug: str) -> Clinic:
+    """The clinic of that slug. Raises NotFound."""
+    clinic = db.session.scalar(sa.select(Clinic).where(Clinic.slug == slug))
+    if clinic is None:
+        raise NotFound
+    return clinic
+
+
+def revisions(slug: str) -> tuple[int, int, int]:
+    """The id, revision and board revision of the clinic of that slug. Raises NotFound."""
+    query = sa.select(Clinic.id, Clinic.revision, Clinic.board_revision).where(Clinic.slug == slug)
+    row = db.session.execute(query).one_or_none()
+    if row is None:
+        raise NotFound
+    return row[0], row[1], row[2]
+
+
+def by_id(clinic_id: int) -> Clinic:
+    """The clinic of that id, which a row that belongs to it names. Raises NotFound."""
+    clinic = db.session.get(Clinic, clinic_id)
+    if clinic is None:
+        raise NotFound
+    return clinic
+
+
+def everyone() -> list[Clinic]:
+    """All clinics of this installation, by name."""
+    return list(db.session.scalars(sa.select(Clinic).order_by(Clinic.name)))
+
+
+def locations(clinic_id: int) -> list[Location]:
+    """The clinic's live locations in the file's order."""
+    query = sa.select(Location).where(Location.clinic_id == clinic_id, Location.archived_at.is_(None))
+    return list(db.session.scalars(query.order_by(Location.position, Location.id)))
+
+
+clinic = table(Clinic)
+BUMP_BOARD = (
+    sa.update(clinic).where(clinic.c.id == sa.bindparam("clinic")).values(board_revision=clinic.c.board_revision + 1)
+)
+
+
+def bump_board(clinic_id: int) -> None:
+    """Tell the boards that watch this clinic that something on them changed."""
+    db.session.execute(BUMP_BOARD, {"clinic": clinic_id})

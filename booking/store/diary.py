@@ -1,0 +1,382 @@
+"""The clinic's plan and its taken time, as the heart wants them: facts for `domain/availability`.
+
+Both are cached in the process. The plan is kept under the clinic's revision, an actor's lasting bits under the
+actor's; every reading asks the database for the revisions first, so a cache is never behind what it was asked for.
+Provisional holds are few and short-lived and are read each time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from flask import current_app
+
+from booking.domain import availability as heart
+from booking.domain.availability import (
+    NewPatients,
+    Plan,
+    Reason,
+    ReasonCode,
+    Stage,
+    Window,
+    Wish,
+    shape,
+    stages_for,
+)
+from booking.domain.errors import NotFound, NotOffered, SlotTaken
+from booking.domain.time import instant_of, tick_of
+from booking.store import hold
+from booking.store.base import Stale, db, table
+from booking.store.clinic import Clinic, Location, Text
+from booking.store.hold import GRACE, Candidate, Hold, HoldTick, Wanted
+from booking.store.practitioner import Actor, AvailableTime, ExtraTime, NotAvailable, Service, ServiceActor
+
+clinic, actor, hold_tick = table(Clinic), table(Actor), table(HoldTick)
+REVISIONS = (
+    sa.select(clinic.c.revision, actor.c.id, actor.c.revision)
+    .outerjoin_from(clinic, actor, actor.c.clinic_id == clinic.c.id)
+    .where(clinic.c.id == sa.bindparam("clinic"))
+)
+PROVISIONAL = sa.select(hold_tick.c.hold_id, hold_tick.c.actor_id, hold_tick.c.tick, hold_tick.c.expires_at).where(
+    hold_tick.c.clinic_id == sa.bindparam("clinic"),
+    hold_tick.c.expires_at.is_not(None),  # said again for the partial index
+    hold_tick.c.expires_at > sa.bindparam("expired"),
+    hold_tick.c.hold_id != sa.bindparam("without"),
+)
+# One row per seat, its ticks joined to a text: several times quicker than a row per tick.
+LASTING = (
+    sa.select(hold_tick.c.actor_id, sa.func.aggregate_strings(sa.cast(hold_tick.c.tick, sa.Text), " "))
+    .where(
+        hold_tick.c.clinic_id == sa.bindparam("clinic"),
+        hold_tick.c.actor_id.in_(sa.bindparam("actors", expanding=True)),
+        hold_tick.c.tick >= sa.bindparam("start"),
+        hold_tick.c.tick < sa.bindparam("stop"),
+        hold_tick.c.expires_at.is_(None),
+    )
+    .group_by(hold_tick.c.actor_id, hold_tick.c.seat)
+)
+PLAN_REVISION = sa.select(clinic.c.revision).where(clinic.c.id == sa.bindparam("clinic"))
+
+PAGE = 2048  # ticks: about a week
+MOST_PAGES = 50_000  # then the cache starts anew; a page of one actor is a few hundred bytes
+
+
+@dataclass(slots=True)
+class Cache:
+    """What one process remembers. Wrong entries can't be found: each is kept with the revision it was read under."""
+
+    plans: dict[int, Plan] = field(default_factory=dict)
+    pages: dict[tuple[int, int], tuple[int, tuple[int, ...]]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Diary:
+    """Implements `availability.Taken` for one clinic at one moment."""
+
+    plan: Plan
+    now: datetime
+    revisions: Mapping[int, int]  # of the actors
+    held: Mapping[int, Mapping[int, list[int]]]  # actor -> provisional hold -> ticks
+    freed: Mapping[int, list[int]]  # actor -> ticks of one lasting hold that are to count as free
+    live: tuple[tuple[int, datetime], ...]  # provisional holds and when they expire
+
+    def levels(self, actors: Collection[int], window: Window) -> dict[int, tuple[int, ...]]:
+        """Per actor: the ticks of the window with at least 1, 2, … visits, up to its capacity at least."""
+        pages = range(window.start // PAGE, -(-window.stop // PAGE))
+        lasting = self._lasting(actors, pages)
+        keep = (1 << (window.stop - window.start)) - 1
+        skip = window.start - pages.start * PAGE
+        found = {}
+        for actor in actors:
+            chunks = lasting[actor]
+            counts = [
+                sum(chunk[k] << (n * PAGE) for n, chunk in enumerate(chunks) if len(chunk) > k) >> skip & keep
+                for k in range(max(map(len, chunks), default=0))
+            ]
+            if actor in self.freed:
+                freed = _bits([t - window.start for t in self.freed[actor] if window.start <= t < window.stop])
+                above = [*counts[1:], 0]
+                counts = [level & ~freed | more & freed for level, more in zip(counts, above, strict=True)]
+            for ticks in self.held.get(actor, {}).values():
+                _count(counts, _bits([t - window.start for t in ticks if window.start <= t < window.stop]))
+            room = self.plan.rooms.get(actor)
+            found[actor] = tuple(counts + [0] * ((room.places if room else 1) - len(counts)))
+        return found
+
+    def stamp(self) -> str:
+        """A text that changes whenever an answer about free time may."""
+        tick = int(self.now.timestamp()) // 300
+        return repr((self.plan.clinic, self.plan.revision, sorted(self.revisions.items()), self.live, tick))
+
+    def _lasting(self, actors: Collection[int], pages: range) -> dict[int, list[tuple[int, ...]]]:
+        """Per actor the counts of each page, from the cache where it has them under the present revision."""
+        cache = _cache().pages
+        found = {}
+        for actor in actors:
+            known = [cache.get((actor, page)) for page in pages]
+            current = [entry[1] for entry in known if entry and entry[0] == self.revisions.get(actor)]
+            if len(current) == len(pages):
+                found[actor] = current
+        missing = [actor for actor in actors if actor not in found]
+        if missing:
+            read = self._read(missing, pages)
+            found |= read
+            if len(cache) > MOST_PAGES:
+                cache.clear()
+            for actor, chunks in read.items():
+                for page, chunk in zip(pages, chunks, strict=True):
+                    cache[actor, page] = (self.revisions.get(actor, 0), chunk)
+        return found
+
+    def _read(self, actors: Collection[int], pages: range) -> dict[int, list[tuple[int, ...]]]:
+        start, stop = pages.start * PAGE, pages.stop * PAGE
+        counts: dict[int, list[int]] = {actor: [] for actor in actors}
+        where = {"clinic": self.plan.clinic, "actors": list(actors), "start": start, "stop": stop}
+        for actor, ticks in db.session.execute(LASTING, where):
+            _count(counts[actor], _many_bits([int(tick) - start for tick in ticks.split()], stop - start))
+        keep = (1 << PAGE) - 1
+        return {
+            actor: [tuple(level >> (n * PAGE) & keep for level in levels) for n in range(len(pages))]
+            for actor, levels in counts.items()
+        }
+
+
+def read(clinic_id: int, now: datetime, *, without: int | None = None) -> Diary:
+    """The diary of a clinic at `now`; the time of the hold `without` counts as free (its own visit is moving).
+
+    Raises NotFound for an unknown clinic.
+    """
+    rows = db.session.execute(REVISIONS, {"clinic": clinic_id}).tuples().all()
+    if not rows:
+        raise NotFound
+    revision, revisions = rows[0][0], {actor: own for _, actor, own in rows}
+    held: dict[int, dict[int, list[int]]] = {}
+    live: dict[int, datetime] = {}
+    where = {"clinic": clinic_id, "expired": now - GRACE, "without": without or 0}
+    for holder, actor, tick, expires_at in db.session.execute(PROVISIONAL, where):
+        held.setdefault(actor, {}).setdefault(holder, []).append(tick)
+        live[holder] = expires_at
+    return Diary(plan(clinic_id, revision), now, revisions, held, _lasting_ticks(without), tuple(sorted(live.items())))
+
+
+def take(
+    clinic_id: int,
+    wish: Wish,
+    start: datetime,
+    *,
+    now: datetime,
+    expires_at: datetime | None = None,
+    session_key: str | None = None,
+    appointment_id: int | None = None,
+    instead_of: Hold | None = None,
+    squeeze: bool = False,
+) -> Hold:
+    """Take a time that is on offer, provisionally or for an appointment, giving up the hold `instead_of` for it.
+
+    With `squeeze` it may be taken or full already, but nothing else may speak against it. Raises SlotTaken or
+    NotOffered, with the nearest other times. Nothing may have been read for the decision before this is called: it
+    locks first.
+    """
+    known = current_plan(clinic_id)
+    service = known.services.get(wish.service)
+    if service is None:
+        raise NotFound
+    people = [p for p in known.practitioners.values() if service.id in p.services and wish.practitioner in (None, p.id)]
+    given_up = hold.actors_of(instead_of) if instead_of else set()
+    locked = hold.lock(clinic_id, {p.id for p in people}.union(service.rooms, given_up))
+    diary = read(clinic_id, now, without=instead_of.id if instead_of else None)
+    if diary.plan is not known:
+        raise Stale  # the settings changed while we waited: others may have to be locked
+    wanted = Wanted(
+        clinic=clinic_id,
+        service=service.id,
+        new_patient=wish.new,
+        start=tick_of(start),
+        shape=shape(stages_for(service, wish.new)),
+        candidates=_candidates(diary, wish, start, squeeze=squeeze),
+    )
+    try:
+        return hold.place(
+            wanted,
+            locked,
+            now=now,
+            expires_at=expires_at,
+            session_key=session_key,
+            appointment_id=appointment_id,
+            instead_of=instead_of,
+            squeeze=squeeze,
+        )
+    except SlotTaken:
+        raise SlotTaken(start, heart.nearest(diary.plan, diary, wish, start, now)) from None
+
+
+FULL = frozenset({ReasonCode.TAKEN, ReasonCode.ROOM_FULL})
+
+
+def _candidates(diary: Diary, wish: Wish, start: datetime, *, squeeze: bool) -> tuple[Candidate, ...]:
+    """Who could give the visit, where and in which rooms. Raises SlotTaken or NotOffered if nobody can."""
+    plan, now, tick = diary.plan, diary.now, tick_of(start)
+    if instant_of(tick) == start and not squeeze:
+        found = heart.slots(plan, diary, wish, Window(tick, tick + 1), now)
+        if found:
+            return tuple(
+                Candidate(s.practitioner, s.location, heart.rooms_for(plan, diary, wish, s.location, tick))
+                for s in found
+            )
+    asked = [wish.practitioner] if wish.practitioner else list(plan.practitioners)
+    places = [wish.location] if wish.location else list(plan.locations)
+    why = {(p, place): heart.why_not(plan, diary, wish, p, start, now, place) for p in asked for place in places}
+    full = [pair for pair, reasons in why.items() if {reason.code for reason in reasons} <= FULL]
+    if full and squeeze:
+        rooms = plan.services[wish.service].rooms
+        return tuple(
+            Candidate(p, place, tuple(room for room in rooms if plan.rooms[room].location == place))
+            for p, place in full
+        )
+    others = heart.nearest(plan, diary, wish, start, now) if plan.services.get(wish.service) else []
+    if full:
+        raise SlotTaken(start, others)
+    raise NotOffered(start, min(why.values(), key=len, default=[Reason(ReasonCode.NOT_OFFERED)]), others)
+
+
+def current_plan(clinic_id: int) -> Plan:
+    """The clinic's plan as its settings are now. Raises NotFound."""
+    revision = db.session.scalar(PLAN_REVISION, {"clinic": clinic_id})
+    if revision is None:
+        raise NotFound
+    return plan(clinic_id, revision)
+
+
+def plan(clinic_id: int, revision: int) -> Plan:
+    """The clinic's plan at this revision of its settings, from the process's cache if it is there."""
+    cache = _cache()
+    known = cache.plans.get(clinic_id)
+    if known is None or known.revision != revision:
+        known = cache.plans[clinic_id] = fresh_plan(clinic_id, revision)
+    return known
+
+
+def _cache() -> Cache:
+    found: Cache = current_app.extensions.setdefault("booking-diary", Cache())
+    return found
+
+
+def _lasting_ticks(hold_id: int | None) -> dict[int, list[int]]:
+    found: dict[int, list[int]] = {}
+    if hold_id is not None:
+        own = sa.select(HoldTick.actor_id, HoldTick.tick).where(HoldTick.hold_id == hold_id)
+        for actor, tick in db.session.execute(own.where(HoldTick.expires_at.is_(None))):
+            found.setdefault(actor, []).append(tick)
+    return found
+
+
+def _bits(positions: list[int]) -> int:
+    bits = 0
+    for position in positions:
+        bits |= 1 << position
+    return bits
+
+
+def _many_bits(positions: list[int], size: int) -> int:
+    """The same as `_bits` for thousands of positions below `size`: a byte array is not copied at each."""
+    octets = bytearray(size // 8 + 1)
+    for position in positions:
+        octets[position >> 3] |= 1 << (position & 7)
+    return int.from_bytes(octets, "little")
+
+
+def _count(levels: list[int], more: int) -> None:
+    """Add one visit's ticks to the counts: level k then has the ticks with more than k visits."""
+    for k, level in enumerate(levels):
+        levels[k] = level | more
+        more &= level
+        if not more:
+            return
+    levels.append(more)
+
+
+def _plain(text: Text) -> str:
+    """A text in the clinic's first language: enough for the plan, whose names only staff see."""
+    return str(next(iter(text.values()), "")) if isinstance(text, dict) else str(text or "")
+
+
+def fresh_plan(clinic_id: int, revision: int) -> Plan:
+    """The plan that the rows make now, read and not kept: they may yet be rolled back."""
+
+    def rows(model: Any, *order: Any) -> list[Any]:
+        query = sa.select(model).where(model.clinic_id == clinic_id)
+        if hasattr(model, "archived_at"):
+            query = query.where(model.archived_at.is_(None))
+        return list(db.session.scalars(query.order_by(*order)))
+
+    clinic = db.session.get_one(Clinic, clinic_id)
+    locations = rows(Location, Location.position, Location.id)
+    actors = rows(Actor, Actor.position, Actor.id)
+    services = rows(Service, Service.position, Service.id)
+    links = rows(ServiceActor, ServiceActor.position, ServiceActor.actor_id)
+    off = rows(NotAvailable, NotAvailable.from_time, NotAvailable.id)
+    hours: dict[int, list[heart.Hours]] = {}
+    for h in rows(AvailableTime, AvailableTime.id):
+        days = frozenset(day for day in range(7) if h.days >> day & 1)
+        hours.setdefault(h.actor_id, []).append(
+            heart.Hours(days, h.opens, h.closes, h.location_id, h.weeks, h.since_on, h.until_on)
+        )
+    extra: dict[int, list[heart.ExtraHours]] = {}
+    for e in rows(ExtraTime, ExtraTime.id):
+        extra.setdefault(e.actor_id, []).append(heart.ExtraHours(e.opens_on, e.opens, e.closes, e.location_id))
+
+    rooms = {
+        a.id: heart.Room(a.id, a.slug, a.name, a.location_id, a.capacity)
+        for a in actors
+        if a.kind == "room" and a.location_id is not None
+    }
+    people = [a for a in actors if a.kind == "practitioner"]
+    gives = {a.id: frozenset(link.service_id for link in links if link.actor_id == a.id) for a in people}
+    return Plan(
+        clinic=clinic_id,
+        revision=revision,
+        minimum_notice=clinic.minimum_notice,
+        horizon=clinic.horizon,
+        locations={place.id: heart.Location(place.id, place.slug, place.name, place.zone) for place in locations},
+        rooms=rooms,
+        practitioners={
+            a.id: heart.Practitioner(
+                a.id,
+                a.slug,
+                a.name,
+                gives[a.id],
+                tuple(hours.get(a.id, ())),
+                tuple(extra.get(a.id, ())),
+                tuple(_not_available(n, None) for n in off if n.actor_id == a.id),
+            )
+            for a in people
+        },
+        services={
+            s.id: heart.Service(
+                s.id,
+                s.slug,
+                _plain(s.name),
+                _stages(s.stages),
+                _stages(s.new_patient_stages) if s.new_patient_stages else None,
+                s.every,
+                tuple(link.actor_id for link in links if link.service_id == s.id and link.actor_id in rooms),
+                s.online,
+                NewPatients(s.new_patients),
+                s.first_visit_id,
+            )
+            for s in services
+        },
+        closures=tuple(_not_available(n, n.actor_id) for n in off if n.actor_id is None or n.actor_id in rooms),
+    )
+
+
+def _not_available(row: NotAvailable, room: int | None) -> heart.NotAvailable:
+    return heart.NotAvailable(row.from_time, row.to_time, row.name, row.location_id, room)
+
+
+def _stages(rows: list[Any]) -> tuple[Stage, ...]:
+    return tuple(Stage(**row) for row in rows)

@@ -1,0 +1,293 @@
+"""Holds: the only thing that takes time, and the guard that no time is ever given twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from booking.domain.availability import Shape
+from booking.domain.errors import SlotTaken
+from booking.domain.time import instant_of, tick_of
+from booking.store.base import Base, Stale, db, dialect, insert_or_ignore, table
+from booking.store.practitioner import Actor
+
+
+class Hold(Base):
+    """Time that is taken: provisional (it expires) or owned by an appointment (it lasts)."""
+
+    __tablename__ = "hold"
+    __table_args__ = (
+        sa.CheckConstraint("(expires_at is null) = (appointment_id is not null)", name="owner"),
+        sa.Index("ix_hold_clinic_session", "clinic_id", "session_key"),
+        sa.Index("ix_hold_last_tick", "last_tick"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    clinic_id: Mapped[int] = mapped_column(sa.ForeignKey("clinic.id"))
+    appointment_id: Mapped[int | None] = mapped_column(sa.ForeignKey("appointment.id"), unique=True)
+    session_key: Mapped[str | None] = mapped_column(sa.String(64))  # digest of the browser session that holds it
+    service_id: Mapped[int] = mapped_column(sa.ForeignKey("service.id"))
+    practitioner_id: Mapped[int] = mapped_column(sa.ForeignKey("actor.id"))
+    room_id: Mapped[int | None] = mapped_column(sa.ForeignKey("actor.id"))
+    location_id: Mapped[int] = mapped_column(sa.ForeignKey("location.id"))
+    new_patient: Mapped[bool]  # the answer whose stages it holds
+    starts_at: Mapped[datetime]
+    ends_at: Mapped[datetime]  # the patient's end
+    last_tick: Mapped[int]  # of any actor; for pruning
+    expires_at: Mapped[datetime | None]
+
+
+class HoldTick(Base):
+    """One tick of one actor's time, taken. The primary key makes a double booking impossible to keep."""
+
+    __tablename__ = "hold_tick"
+    __table_args__ = (
+        sa.Index("ix_hold_tick_hold", "hold_id"),
+        sa.Index(
+            "ix_hold_tick_provisional",
+            "clinic_id",
+            "expires_at",
+            sqlite_where=sa.text("expires_at is not null"),
+            postgresql_where=sa.text("expires_at is not null"),
+        ),
+        {"sqlite_with_rowid": False},
+    )
+
+    clinic_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    actor_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    tick: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    seat: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    hold_id: Mapped[int] = mapped_column(sa.ForeignKey("hold.id", ondelete="CASCADE"))
+    expires_at: Mapped[datetime | None]
+
+
+GRACE = timedelta(seconds=60)  # a hold guards its time a little longer than the patient is told
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One way in which a visit could take place: a practitioner, where, and the rooms that would do (none: empty)."""
+
+    practitioner: int
+    location: int
+    rooms: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The time a visit takes: whose, from which tick on, in which stretches."""
+
+    clinic: int
+    service: int
+    new_patient: bool
+    start: int  # tick
+    shape: Shape
+    candidates: tuple[Candidate, ...]  # in order of preference
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """Proof that these actors' time is ours until the transaction ends; and how many visits each takes at once."""
+
+    capacity: Mapping[int, int]
+
+
+actor, hold, hold_tick = table(Actor), table(Hold), table(HoldTick)
+LOCK = (
+    sa.select(actor.c.id, actor.c.capacity)
+    .where(actor.c.clinic_id == sa.bindparam("clinic"), actor.c.id.in_(sa.bindparam("actors", expanding=True)))
+    .order_by(actor.c.id)
+    .with_for_update()
+)
+WANTED_TICKS = sa.and_(
+    hold_tick.c.clinic_id == sa.bindparam("clinic"),
+    hold_tick.c.actor_id.in_(sa.bindparam("actors", expanding=True)),
+    hold_tick.c.tick >= sa.bindparam("start"),
+    hold_tick.c.tick < sa.bindparam("stop"),
+)
+EXPIRED = sa.select(hold_tick.c.hold_id).where(WANTED_TICKS, hold_tick.c.expires_at <= sa.bindparam("expired"))
+DROP_EXPIRED = sa.delete(hold).where(hold.c.id.in_(EXPIRED))
+SEATS = sa.select(hold_tick.c.actor_id, hold_tick.c.tick, hold_tick.c.seat).where(WANTED_TICKS)
+TAKE = insert_or_ignore(hold_tick)
+OWN = (
+    sa.update(hold)
+    .where(hold.c.id == sa.bindparam("hold"))
+    .values(appointment_id=sa.bindparam("appointment"), expires_at=None, session_key=None)
+)
+OWN_TICKS = sa.update(hold_tick).where(hold_tick.c.hold_id == sa.bindparam("hold")).values(expires_at=None)
+BUMP = (
+    sa.update(actor).where(actor.c.id.in_(sa.bindparam("actors", expanding=True))).values(revision=actor.c.revision + 1)
+)
+RELEASE = sa.delete(hold).where(hold.c.id == sa.bindparam("hold"))
+
+
+def lock(clinic_id: int, actors: Iterable[int]) -> Locked:
+    """Make every other transaction that wants these actors' time wait. The first statement of a transaction.
+
+    In order of id, so that two transactions can't wait for each other. On SQLite BEGIN IMMEDIATE has done it already.
+    """
+    rows = db.session.execute(LOCK, {"clinic": clinic_id, "actors": sorted(set(actors))})
+    return Locked(dict(rows.tuples().all()))
+
+
+def place(
+    wanted: Wanted,
+    locked: Locked,
+    *,
+    now: datetime,
+    expires_at: datetime | None = None,
+    session_key: str | None = None,
+    appointment_id: int | None = None,
+    instead_of: Hold | None = None,
+    squeeze: bool = False,
+) -> Hold:
+    """Take the time of the first candidate that is free, provisionally or for an appointment: the only way to do so.
+
+    The ticks of the hold `instead_of` count as free and are given up. With `squeeze` the first candidate gets it
+    even over capacity. Raises SlotTaken if there is none; the caller's transaction is then still usable.
+    """
+    if instead_of:
+        release(instead_of)
+    seats = _seats(wanted, locked, now)
+    for candidate in wanted.candidates:
+        needs = _fitting(wanted, candidate, seats, locked, squeeze=squeeze)
+        if needs is not None:
+            break
+    else:
+        raise SlotTaken(instant_of(wanted.start))
+    room, ticks = needs
+    placed = Hold(
+        clinic_id=wanted.clinic,
+        appointment_id=appointment_id,
+        session_key=session_key,
+        service_id=wanted.service,
+        practitioner_id=candidate.practitioner,
+        room_id=room,
+        location_id=candidate.location,
+        new_patient=wanted.new_patient,
+        starts_at=instant_of(wanted.start),
+        ends_at=instant_of(wanted.start + wanted.shape.stay),
+        last_tick=max((tick for _, tick in ticks), default=wanted.start),
+        expires_at=expires_at,
+    )
+    db.session.add(placed)
+    db.session.flush()
+    _insert(placed, ticks, seats)
+    if expires_at is None:
+        _bump(placed)
+    return placed
+
+
+def own(provisional: Hold, appointment_id: int) -> None:
+    """Make a provisional hold last: it is the appointment's from now on. Raises Stale if it was just swept away."""
+    done = db.session.connection().execute(OWN, {"hold": provisional.id, "appointment": appointment_id})
+    if not done.rowcount:
+        raise Stale
+    db.session.execute(OWN_TICKS, {"hold": provisional.id})
+    _bump(provisional)
+
+
+def release(held: Hold) -> None:
+    """Give the time back."""
+    if held.expires_at is None:
+        _bump(held)
+    db.session.execute(RELEASE, {"hold": held.id})  # its ticks go with it
+    db.session.expunge(held)
+
+
+def actors_of(held: Hold) -> set[int]:
+    """Whose time it takes."""
+    return {actor for actor in (held.practitioner_id, held.room_id) if actor is not None}
+
+
+def of_session(clinic_id: int, session_key: str, now: datetime) -> Hold | None:
+    """The provisional hold of a browser session that still guards its time."""
+    query = sa.select(Hold).where(
+        Hold.clinic_id == clinic_id, Hold.session_key == session_key, Hold.expires_at > now - GRACE
+    )
+    return db.session.scalar(query.order_by(Hold.id.desc()).limit(1))
+
+
+def of_appointment(appointment_id: int) -> Hold | None:
+    """The hold an appointment owns; none once it is over."""
+    return db.session.scalar(sa.select(Hold).where(Hold.appointment_id == appointment_id))
+
+
+def sweep(now: datetime) -> None:
+    """Delete the holds that expired, and those of visits that ended more than a day ago. History is in `change`."""
+    over = Hold.last_tick < tick_of(now - timedelta(days=1))
+    db.session.execute(sa.delete(Hold).where(sa.or_(Hold.expires_at <= now - GRACE, over)))
+
+
+def _seats(wanted: Wanted, locked: Locked, now: datetime) -> dict[tuple[int, int], set[int]]:
+    """Which seats are taken, per actor and tick of the visit; what expired among them is dropped."""
+    where = {
+        "clinic": wanted.clinic,
+        "actors": list(locked.capacity),
+        "start": wanted.start,
+        "stop": wanted.start + wanted.shape.total,
+    }
+    db.session.execute(DROP_EXPIRED, where | {"expired": now - GRACE})
+    seats: dict[tuple[int, int], set[int]] = {}
+    for actor_id, tick, seat in db.session.execute(SEATS, where):
+        seats.setdefault((actor_id, tick), set()).add(seat)
+    return seats
+
+
+def _fitting(
+    wanted: Wanted,
+    candidate: Candidate,
+    seats: Mapping[tuple[int, int], set[int]],
+    locked: Locked,
+    *,
+    squeeze: bool,
+) -> tuple[int | None, list[tuple[int, int]]] | None:
+    """The room and the (actor, tick) pairs the candidate would use, None if any of them is full."""
+
+    def ticks(actor_id: int, stretches: tuple[tuple[int, int], ...]) -> list[tuple[int, int]]:
+        return [(actor_id, wanted.start + offset + n) for offset, length in stretches for n in range(length)]
+
+    def is_free(needs: list[tuple[int, int]]) -> bool:
+        return squeeze or all(len(seats.get(need, ())) < locked.capacity[need[0]] for need in needs)
+
+    own_ticks = ticks(candidate.practitioner, wanted.shape.practitioner)
+    if not is_free(own_ticks):
+        return None
+    if not candidate.rooms:
+        return None, own_ticks
+    for room in candidate.rooms:
+        room_ticks = ticks(room, wanted.shape.room)
+        if is_free(room_ticks):
+            return room, own_ticks + room_ticks
+    return None
+
+
+def _insert(placed: Hold, ticks: list[tuple[int, int]], seats: Mapping[tuple[int, int], set[int]]) -> None:
+    """Write the ticks, each on the lowest free seat. A row that another process put there first raises SlotTaken.
+
+    The lock and the count have decided; this can only happen where somebody takes time without asking `place`.
+    """
+    rows = []
+    for actor_id, tick in ticks:
+        taken = seats.get((actor_id, tick), ())
+        rows.append(
+            {
+                "clinic_id": placed.clinic_id,
+                "actor_id": actor_id,
+                "tick": tick,
+                "seat": next(n for n in range(len(taken) + 1) if n not in taken),
+                "hold_id": placed.id,
+                "expires_at": placed.expires_at,
+            }
+        )
+    if rows and db.session.connection().execute(TAKE[dialect()], rows).rowcount != len(rows):
+        release(placed)
+        raise SlotTaken(placed.starts_at)
+
+
+def _bump(held: Hold) -> None:
+    db.session.execute(BUMP, {"actors": sorted(actors_of(held))})
