@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from email.message import EmailMessage
 from email.parser import BytesParser
 from email.policy import default
+from typing import Any
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
@@ -44,12 +46,23 @@ class Mailbox:
 def running() -> Iterator[Mailbox]:
     """Yield the mailbox of a server whose address is `mailbox.url`."""
     mailbox = Mailbox()
+    with serving(mailbox) as port:
+        mailbox.url = f"smtp://127.0.0.1:{port}"
+        yield mailbox
+
+
+@contextmanager
+def serving(handler: object, *, tls: ssl.SSLContext | None = None, **options: Any) -> Iterator[int]:
+    """Yield the port of a server that does as `handler` says, with TLS from the first byte if there is a context."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
 
+    def connection() -> SMTP:
+        return SMTP(handler, enable_SMTPUTF8=True, loop=loop, **options)
+
     async def start() -> asyncio.Server:
-        return await loop.create_server(lambda: SMTP(mailbox, enable_SMTPUTF8=True, loop=loop), "127.0.0.1", 0)
+        return await loop.create_server(connection, "127.0.0.1", 0, ssl=tls)
 
     async def stop() -> None:
         server.close()
@@ -60,9 +73,8 @@ def running() -> Iterator[Mailbox]:
         await asyncio.gather(*others, return_exceptions=True)
 
     server = asyncio.run_coroutine_threadsafe(start(), loop).result()
-    mailbox.url = f"smtp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:
-        yield mailbox
+        yield server.sockets[0].getsockname()[1]
     finally:
         asyncio.run_coroutine_threadsafe(stop(), loop).result()
         loop.call_soon_threadsafe(loop.stop)
