@@ -28,6 +28,8 @@ from werkzeug.serving import make_server
 from booking import clock, create_app
 from booking.settings import Settings
 from booking.store.base import db
+from booking.web.access import cookie_name
+from tests.cast import Make
 from tests.servers import chromium, databases, postgres, smtp
 
 MONDAY = datetime(2027, 1, 11, 8, 0, tzinfo=UTC)  # 08:00 in London too; summer time is eleven weeks away
@@ -191,6 +193,20 @@ def context(app: Flask) -> Iterator[None]:
 @pytest.fixture
 def client(app: Flask) -> FlaskClient:
     return app.test_client()
+
+
+@pytest.fixture
+def make(app: Flask, now: datetime) -> Make:
+    """Elm Clinic and its people, made as a test asks for them."""
+    return Make(app, now)
+
+
+@pytest.fixture
+def desk(app: Flask, settings: Settings, make: Make) -> FlaskClient:
+    """Cy's browser, signed in."""
+    client = app.test_client()
+    client.set_cookie(cookie_name("sid", settings), make.session())
+    return client
 
 
 # Other servers

@@ -10,11 +10,13 @@ from email.message import EmailMessage
 import pytest
 import sqlalchemy as sa
 from flask import Flask
+from flask.testing import FlaskClient
 from playwright.sync_api import Page
 
 from booking import clock
 from booking.store.access import Rate
 from booking.store.base import db
+from tests.cast import Make
 from tests.servers.chromium import violations
 from tests.servers.smtp import Mailbox
 
@@ -26,6 +28,21 @@ def test_each_test_finds_an_empty_database(app: Flask, now: datetime, turn: str)
         assert db.session.scalar(sa.select(sa.func.count()).select_from(Rate)) == 0
         db.session.add(Rate(bucket=turn, window=1, count=1, expires_at=now))
         db.session.commit()
+
+
+@pytest.mark.usefixtures("both_databases")
+def test_the_cast_is_at_elm_clinic(make: Make, now: datetime) -> None:
+    visit = make.appointment("Tue 10:00")
+    assert visit.clinic_id == make.elm
+    assert visit.starts_at == now + timedelta(days=1, hours=2)
+    staged = make.appointment("Tue 11:00", service="needles", person=make.person("Eve"), new=True)
+    assert staged.ends_at - staged.starts_at == timedelta(minutes=60)
+    assert make.hold("Wed 09:00", weeks=1).starts_at == now + timedelta(days=9, hours=1)
+    assert make.key("book") != make.key("book")
+
+
+def test_cy_is_signed_in_at_the_desk(desk: FlaskClient) -> None:
+    assert desk.get("/desk/elm/").status_code == 200
 
 
 def test_the_clock_stands_still_until_it_is_set(now: datetime, set_clock: Callable[[datetime], None]) -> None:

@@ -41,8 +41,8 @@ def running(*, synced: bool = False) -> Iterator[str]:
     try:
         binaries = _reachable(binaries, folder, options)
         data = folder / "data"
-        initdb: list[str | Path] = ["-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"]
-        _call(binaries / "initdb", *initdb, **options)
+        how = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"]
+        _call(binaries / "initdb", "-D", data, *how, **options)
         server = f"-h '' -k {folder} -c max_connections=200"
         if not synced:
             server += " -c fsync=off -c full_page_writes=off"
