@@ -1,0 +1,32 @@
+// A link or form with data-swap="#region" replaces that region of the page by the same region of the answer.
+// Whatever goes wrong, the browser follows the link or sends the form as it would have without this.
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[data-swap]");
+  if (!link || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+  event.preventDefault();
+  swap(link.dataset.swap, link.href).then(() => history.pushState({}, "", link.href)).catch(() => location.assign(link.href));
+});
+
+document.addEventListener("submit", (event) => {
+  const form = event.target.closest("form[data-swap]");
+  if (!form) return;
+  event.preventDefault();
+  const body = new URLSearchParams(new FormData(form, event.submitter));
+  swap(form.dataset.swap, form.action, { method: "POST", body }).catch(() => {
+    form.removeAttribute("data-swap");
+    form.requestSubmit(event.submitter);
+  });
+});
+
+addEventListener("popstate", () => location.reload());
+
+async function swap(region, url, options) {
+  const answer = await fetch(url, options);
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const fresh = page.querySelector(region);
+  if (!answer.ok || !fresh) throw answer;
+  document.querySelector(region).replaceWith(fresh);
+  document.title = page.title;
+  fresh.querySelector("[data-focus-after]")?.focus();
+  document.dispatchEvent(new CustomEvent("swapped"));
+}
