@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-GIVEN = """
+_GIVEN = """
     Aaliyah Aiko Alejandro Amara Amir Ana Anders Anjali Anthony Beatriz Benjamin Camila Carlos Charlotte Chidi
     Chloe Daniela David Deborah Diego Dmitri Dolores Ebony Eleanor Elif Emeka Emily Esther Fatima Felix Francesca
     Gabriel Giulia Grace Gustavo Hana Harold Hassan Helen Hiroshi Ibrahim Ines Ingrid Isaac Jamal James Jasmine
@@ -11,9 +11,9 @@ GIVEN = """
     Pablo Patricia Pedro Peter Priya Rafael Rashid Rebecca Renée Rohan Rosa Ruth Samira Samuel Sana Santiago Sarah
     Sean Siobhan Sofía Stanisław Sunita Susan Tamika Teresa Thanh Thomas Tomoko Uma Valentina Victor Vikram Walter
     Wanjiru Xiomara Yara Yusuf Zainab Zoë
-""".split()
+"""
 
-FAMILY = """
+_FAMILY = """
     Abdi Adeyemi Aguilar Ahmed Alvarez Andersson Bailey Banerjee Barnes Bauer Begum Bennett Bianchi Brown Campbell
     Castillo Chaudhry Chen Cho Clark Cohen Cruz Dasgupta Davis Delgado Desai Diaz Dubois Edwards Eriksen Evans
     Farah Fernandes Fischer Flores Foster Garcia Ghosh Gomez Gonzalez Green Gupta Gutierrez Haddad Hall Hassan
@@ -23,7 +23,9 @@ FAMILY = """
     Pham Popescu Powell Quinn Rahman Ramirez Reyes Rivera Robinson Rodriguez Rossi Russell Sanchez Santos Sato
     Schmidt Shah Silva Singh Smith Sokolov Suzuki Takahashi Tanaka Taylor Thompson Torres Tran Turner Vargas Vega
     Walker Wang Washington Williams Wilson Wong Wright Yamamoto Yilmaz Young Zhang Zielinski
-""".split()
+"""
+
+GIVEN, FAMILY = tuple(_GIVEN.split()), tuple(_FAMILY.split())
 
 NOTES = (
     "I use a cane and need a moment on the stairs.",
