@@ -1,0 +1,670 @@
+"""The commands. Each says with --help what it does, with an example.
+
+Faults go to standard error with exit code 1, wrong usage with 2. What takes long to import is imported in the
+command that needs it, so that `booking --help` is quick.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from flask import Flask
+
+    from booking.actions.clinic import StrandedVisit
+    from booking.settings import Settings
+
+log = logging.getLogger("booking")
+
+IDLE = 2.0  # seconds that the worker waits when nothing was due
+BATCH = 20  # mails between two looks at whether to stop
+SWEEP_EVERY = 60.0
+LONGEST_PAUSE = 60.0  # after faults of the database
+THREADS = 4  # of each web worker; most of a request is Python, which runs one thread at a time
+STOP_WITHIN = 30  # seconds that requests under way get to end
+ROLES = ("owner", "front-desk", "practitioner")
+SCOPES = ("read", "book", "desk")
+
+
+class Commands(click.Group):
+    """Turns the faults that a person can do something about into a message; others keep their traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (click.exceptions.Exit, click.ClickException, click.Abort):
+            raise
+        except Exception as error:
+            message = _message(error)
+            if message is None:
+                raise
+            raise click.ClickException(message) from error
+
+
+def _message(error: Exception) -> str | None:
+    from sqlalchemy.exc import OperationalError
+
+    from booking.domain.errors import BookingError, Busy, NotFound
+    from booking.settings import SettingsError
+    from booking.store.copies import CopyFailed
+    from booking.store.schema import WrongSchema
+
+    match error:
+        case SettingsError() | WrongSchema() | CopyFailed():
+            return str(error)
+        case NotFound():
+            return "there is no such clinic"
+        case Busy():
+            return "the database stayed busy; try again"
+        case BookingError():
+            return str(error)
+        case OperationalError():
+            return f"the database does not answer: {error.orig}"
+        case OSError():
+            return str(error)
+    return None
+
+
+class Address(click.ParamType[tuple[str, int]]):
+    """HOST:PORT."""
+
+    name = "HOST:PORT"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
+        if isinstance(value, tuple):
+            return value
+        host, _, port = str(value).rpartition(":")
+        if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+            self.fail(f"{value!r} is not HOST:PORT", param, ctx)
+        return host.strip("[]"), int(port)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="clinic-booking", prog_name="booking")
+def cli() -> None:
+    """Appointment booking for clinics.
+
+    Settings come from the environment (BOOKING_…); the README lists them.
+    """
+
+
+# Running
+
+
+@cli.command()
+@click.option("--bind", type=Address(), default="127.0.0.1:8000", show_default=True, help="Where to listen.")
+@click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True, help="Web processes.")
+def serve(bind: tuple[str, int], workers: int) -> None:
+    """Serve the pages and the API.
+
+    Refuses a database at another revision than the program's: run `booking migrate` first. Mail is sent by
+    `booking worker`, which runs beside it. SIGTERM stops it once the requests under way are answered.
+
+    \b
+    Example: booking serve --bind 0.0.0.0:8000 --workers 4
+    """
+    found = _settings()
+    if (found.env == "demo" or found.rate_limits == "off") and not _is_loopback(bind[0]):
+        raise click.UsageError("BOOKING_ENV=demo and BOOKING_RATE_LIMITS=off are for a loopback address only")
+    _check_schema(found)
+    _serve(bind, workers)
+
+
+@cli.command()
+@click.option("--once", is_flag=True, help="Do what is due and end.")
+def worker(once: bool) -> None:
+    """Send the mail that is due, end unanswered requests and sweep what has expired.
+
+    One is enough; several share the work. SIGTERM stops it after the mail under way.
+
+    \b
+    Example: booking worker
+    """
+    from booking import create_app
+
+    found = _settings()
+    _check_schema(found)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    app = create_app(found)
+    if once:
+        with _context(app):
+            while _deliver():
+                pass
+            _sweep()
+        return
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    _work(app, stop)
+
+
+@cli.command()
+def migrate() -> None:
+    """Bring the database to this program's revision. At that revision already, nothing changes.
+
+    \b
+    Example: booking migrate
+    """
+    from booking.store import schema
+
+    found = _settings()
+    _make_folder(found)
+    schema.upgrade(found.database)
+    click.echo(f"The database is at revision {schema.head()}.")
+
+
+@cli.command()
+@click.option("--bind", type=Address(), default="127.0.0.1:8000", show_default=True, help="A loopback address.")
+def demo(bind: tuple[str, int]) -> None:
+    """Show everything: three clinics with a month of visits, a desk, and a mailbox that shows every mail.
+
+    All of it stays in the instance folder (instance/demo unless BOOKING_INSTANCE says otherwise); delete the folder
+    to start anew. No mail leaves this computer.
+
+    \b
+    Example: booking demo --bind 127.0.0.1:8080
+    """
+    if not _is_loopback(bind[0]):
+        raise click.UsageError("the demonstration listens on a loopback address only")
+    if os.environ.get("BOOKING_ENV", "demo") != "demo" or os.environ.get("BOOKING_DATABASE_URL"):
+        raise click.UsageError("the demonstration has its own database: unset BOOKING_ENV and BOOKING_DATABASE_URL")
+    _ask_for_port(bind)
+    # The web processes and the worker read the same settings from the environment.
+    os.environ["BOOKING_ENV"] = "demo"
+    os.environ.setdefault("BOOKING_INSTANCE", "instance/demo")
+    os.environ.setdefault("BOOKING_PUBLIC_URL", f"http://{_in_url(bind[0])}:{bind[1]}")
+    os.environ.pop("BOOKING_SMTP_URL", None)
+    _prepare_demo()
+    helper = subprocess.Popen([sys.executable, "-m", "booking.cli", "worker"])
+    try:
+        _serve(bind, 1)
+    finally:
+        helper.terminate()
+        helper.wait(STOP_WITHIN)
+
+
+def _prepare_demo() -> None:
+    from booking import clock, create_app
+    from booking import demo as demonstration
+    from booking.store import schema
+
+    found = _settings()
+    _make_folder(found)
+    schema.upgrade(found.database)
+    with _context(create_app(found)):
+        now = clock.now()
+        missing = demonstration.missing()
+        if missing:
+            click.echo(f"Making {len(missing)} clinics with a month of visits in {found.instance} …")
+        with _progress(missing, "Clinics") as slugs:
+            for slug in slugs:
+                demonstration.make(slug, now=now)
+        link = demonstration.desk_link(now=now)
+    click.echo(f"\nPatients   {found.public_url}/")
+    for slug in demonstration.SLUGS:
+        click.echo(f"           {found.public_url}/{slug}/")
+    click.echo(f"Mailbox    {found.public_url}/mailbox")
+    click.echo(f"The desk   {link}")
+    click.echo("           (this link signs in once; the next start prints another)")
+    click.echo("Stop with Ctrl-C.\n")
+
+
+# Clinics, staff and keys
+
+
+@cli.group()
+def clinic() -> None:
+    """Clinics as files: load, check, write back."""
+
+
+@clinic.command("load")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--keep-visits", is_flag=True, help="Keep visits that the change would strand, marked for the desk.")
+@click.option("--force", is_flag=True, help="Load a file that is older than later changes.")
+def clinic_load(file: Path, keep_visits: bool, force: bool) -> None:
+    """Create or update the clinic that FILE describes. Loading it twice is harmless.
+
+    New staff in it are mailed a link to sign in.
+
+    \b
+    Example: booking clinic load prairie.toml
+    """
+    from booking import clock
+    from booking.actions import clinic as clinics
+    from booking.actions import staff as staff_actions
+    from booking.store import clinic as clinic_rows
+    from booking.store.base import settings
+
+    text = _read(file)
+    with _opened(), _refusals_listed(file):
+        now = clock.now()
+        loaded = clinics.load(text, keep_visits=keep_visits, force=force, now=now)
+        found = clinic_rows.by_id(loaded.clinic_id)
+        for user in loaded.new_staff:
+            staff_actions.invite(
+                found.id, user.email, name=user.name, role=user.role, language=str(found.languages[0]), now=now
+            )
+        slug, link = found.slug, f"{settings().public_url}/{found.slug}/"
+    did = "created" if loaded.created else "updated" if loaded.changed else "as it was"
+    click.echo(f"{slug}: {did}. {link}")
+    if loaded.new_staff:
+        click.echo(f"Invited: {', '.join(user.email for user in loaded.new_staff)} (the worker mails the links)")
+    for visit in loaded.stranded:
+        click.echo(f"Kept, marked for the desk: {_stranded_line(visit)}")
+
+
+@clinic.command("check")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def clinic_check(file: Path) -> None:
+    """Report every fault of FILE with its line, and change nothing.
+
+    \b
+    Example: booking clinic check prairie.toml
+    """
+    from booking.actions import clinic as clinics
+
+    faults = clinics.check(_read(file))
+    for fault in faults:
+        click.echo(f"{file}: {fault}", err=True)
+    if faults:
+        sys.exit(1)
+    click.echo(f"{file}: no faults")
+
+
+@clinic.command("dump")
+@click.argument("slug")
+def clinic_dump(slug: str) -> None:
+    """Write the clinic SLUG as a file to standard output.
+
+    \b
+    Example: booking clinic dump prairie > prairie.toml
+    """
+    from booking.actions import clinic as clinics
+
+    with _opened():
+        click.echo(clinics.dump(slug), nl=False)
+
+
+@cli.group()
+def staff() -> None:
+    """The people who work with the desk."""
+
+
+@staff.command("invite")
+@click.argument("slug")
+@click.argument("email")
+@click.option("--role", type=click.Choice(ROLES), required=True)
+@click.option("--name", default="", help="As the desk shows it; the address without its domain if left out.")
+@click.option("--print", "printed", is_flag=True, help="Print the link too.")
+def staff_invite(slug: str, email: str, role: str, name: str, printed: bool) -> None:
+    """Mail EMAIL a link that signs in to the desk of clinic SLUG. It works once, within 72 hours.
+
+    \b
+    Example: booking staff invite prairie cy@prairie.example --role front-desk --name "Cy Adler"
+    """
+    from email_validator import EmailNotValidError, validate_email
+
+    from booking import clock
+    from booking.actions import staff as staff_actions
+    from booking.store.clinic import by_slug
+
+    try:
+        email = validate_email(email, check_deliverability=False, test_environment=True).normalized
+    except EmailNotValidError as error:
+        raise click.BadParameter(str(error), param_hint="EMAIL") from None
+    with _opened():
+        found = by_slug(slug)
+        language = str(found.languages[0])
+        link = staff_actions.invite(
+            found.id, email, name=name or email.partition("@")[0], role=role, language=language, now=clock.now()
+        )
+    click.echo(f"{email} is {role} of {slug}; the worker mails the link.")
+    if printed:
+        click.echo(link)
+
+
+@cli.group()
+def key() -> None:
+    """API keys."""
+
+
+@key.command("create")
+@click.argument("slug")
+@click.option("--name", required=True, help="Who or what uses it.")
+@click.option("--scope", "scopes", type=click.Choice(SCOPES), multiple=True, required=True, help="May be repeated.")
+@click.option("--days", type=click.IntRange(1, 3660), default=365, show_default=True, help="How long it lasts.")
+def key_create(slug: str, name: str, scopes: tuple[str, ...], days: int) -> None:
+    """Print a new API key of clinic SLUG. It is shown this once; only its digest is kept.
+
+    \b
+    Example: booking key create prairie --name "Website" --scope book
+    """
+    from booking import clock
+    from booking.actions import key as keys
+    from booking.store.clinic import by_slug
+
+    with _opened():
+        click.echo(keys.create(by_slug(slug).id, name, scopes, days=days, now=clock.now()))
+
+
+# Looking after it
+
+
+@cli.command()
+def doctor() -> None:
+    """Check the settings, database, schema, clock, keys, mail and what must hold in the data. Changes nothing.
+
+    \b
+    Example: booking doctor
+    """
+    failed = False
+    for name, faults in _findings():
+        click.echo(f"{'FAULT' if faults else 'ok   '}  {name}")
+        for fault in faults:
+            click.echo(f"       {fault}", err=True)
+        failed = failed or bool(faults)
+    if failed:
+        sys.exit(1)
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+def backup(folder: Path) -> None:
+    """Write a consistent copy of the database into a new FOLDER, while others go on working.
+
+    The keys are not in it: keep BOOKING_SECRET_KEY and BOOKING_FIELD_KEY elsewhere, or it can't be read.
+
+    \b
+    Example: booking backup /backups/$(date +%F)
+    """
+    from booking import clock
+    from booking.store import copies
+
+    copies.backup(_settings(), folder, clock.now())
+    click.echo(f"{folder}: written. The keys are not in it; keep them elsewhere.")
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+def restore(folder: Path) -> None:
+    """Put the backup in FOLDER where the settings say that the database is. Nothing may be there yet.
+
+    Every byte is checked first, and that BOOKING_FIELD_KEY is the key that it was made with.
+
+    \b
+    Example: booking restore /backups/2026-11-22
+    """
+    from booking.store import copies
+
+    copies.restore(_settings(), folder)
+    click.echo("Restored. Run: booking migrate, then booking doctor")
+
+
+# What the commands share
+
+
+def _settings() -> Settings:
+    from booking import settings
+
+    return settings.read()
+
+
+@contextmanager
+def _opened() -> Iterator[None]:
+    """The application's context for one command, on a database at the right revision."""
+    from booking import create_app
+
+    found = _settings()
+    _check_schema(found)
+    with _context(create_app(found)):
+        yield
+
+
+@contextmanager
+def _context(app: Flask) -> Iterator[None]:
+    """A context of the application; the database's connections are closed after it."""
+    from booking.store.base import db
+
+    with app.app_context():
+        try:
+            yield
+        finally:
+            db.session.remove()
+            db.engine.dispose()
+
+
+def _check_schema(found: Settings) -> None:
+    import sqlalchemy as sa
+
+    from booking.store import schema
+
+    _make_folder(found)
+    schema.check(sa.create_engine(found.database, poolclass=sa.NullPool))
+
+
+def _make_folder(found: Settings) -> None:
+    if not found.database_url:
+        found.instance.mkdir(parents=True, exist_ok=True)
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise click.ClickException(f"{file}: not UTF-8 text") from None
+
+
+@contextmanager
+def _refusals_listed(file: Path) -> Iterator[None]:
+    """Why a file was not loaded, one line for each fault or visit."""
+    from booking.actions.clinic import OlderFile, Stranded
+    from booking.formats.clinic_file import ClinicFileInvalid
+
+    try:
+        yield
+    except ClinicFileInvalid as invalid:
+        for fault in invalid.faults:
+            click.echo(f"{file}: {fault}", err=True)
+        sys.exit(1)
+    except Stranded as stranded:
+        for visit in stranded.visits:
+            click.echo(f"{file}: would strand {_stranded_line(visit)}", err=True)
+        message = "nothing was changed; --keep-visits keeps them and marks them for the desk"
+        raise click.ClickException(message) from None
+    except OlderFile as older:
+        raise click.ClickException(
+            f"{file} was written at settings revision {older.revision}, the clinic is at {older.current} now: "
+            "nothing was changed; --force loads it all the same"
+        ) from None
+
+
+def _stranded_line(visit: StrandedVisit) -> str:
+    from booking.domain.time import local
+
+    at = local(visit.starts_at, visit.zone)
+    why = ", ".join(visit.reasons)
+    return f"{visit.reference}, {at:%Y-%m-%d %H:%M} {visit.zone}, {visit.service} with {visit.practitioner}: {why}"
+
+
+@contextmanager
+def _progress(items: Any, label: str) -> Iterator[Any]:
+    """Shown on a terminal only."""
+    with click.progressbar(items, label=label, file=sys.stderr, hidden=not sys.stderr.isatty()) as shown:
+        yield shown
+
+
+def _is_loopback(host: str) -> bool:
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _ask_for_port(bind: tuple[str, int]) -> None:
+    """Say so at once if somebody else listens there already."""
+    try:
+        socket.create_connection(bind, timeout=1).close()
+    except OSError:
+        return
+    raise click.ClickException(f"something listens on {bind[0]}:{bind[1]} already; choose another with --bind")
+
+
+def _serve(bind: tuple[str, int], workers: int) -> None:
+    from granian import Granian
+    from granian.constants import Interfaces
+
+    Granian(
+        "booking:create_app",
+        factory=True,
+        address=bind[0],
+        port=bind[1],
+        interface=Interfaces.WSGI,
+        workers=workers,
+        blocking_threads=THREADS,
+        workers_kill_timeout=STOP_WITHIN,
+        websockets=False,
+    ).serve()
+
+
+def _work(app: Flask, stop: threading.Event) -> None:
+    """Do what is due until told to stop. Faults of the database are waited out, with longer and longer pauses."""
+    from time import monotonic
+
+    from sqlalchemy.exc import DBAPIError
+
+    from booking.domain.errors import Busy
+
+    pause, swept = IDLE, -SWEEP_EVERY
+    while not stop.is_set():
+        try:
+            with app.app_context():
+                done = _deliver()
+                if monotonic() - swept >= SWEEP_EVERY:
+                    _sweep()
+                    swept = monotonic()
+        except (DBAPIError, Busy) as error:
+            pause = min(pause * 2, LONGEST_PAUSE)
+            log.warning("the database failed (%s); next try in %s s", type(error).__name__, pause)
+            stop.wait(pause)
+            continue
+        pause = IDLE
+        if not done:
+            stop.wait(IDLE)
+
+
+def _deliver() -> int:
+    """Send what is due and end the requests that nobody answered; how many there were."""
+    from booking import clock
+    from booking.actions import appointment, outbox
+
+    return appointment.lapse(clock.now()) + outbox.deliver(clock.now(), limit=BATCH)
+
+
+def _sweep() -> None:
+    from booking import clock
+    from booking.actions import appointment, outbox
+
+    appointment.sweep(clock.now())
+    outbox.wipe(clock.now())
+
+
+def _findings() -> Iterator[tuple[str, list[str]]]:
+    """What the doctor looks at, by name, each with its faults."""
+    from booking.settings import SettingsError
+
+    try:
+        found = _settings()
+    except SettingsError as error:
+        yield "settings", str(error).splitlines()
+        return
+    yield f"settings ({found.env})", []
+    yield "keys", _key_faults(found)
+    yield "mail", _mail_faults(found)
+    schema_faults = _schema_faults(found)
+    yield "database and schema", schema_faults
+    if schema_faults:
+        return
+    yield from _data_findings(found)
+
+
+def _key_faults(found: Settings) -> list[str]:
+    """Generated secrets must be for their owner's eyes only."""
+    kept = [path for name in ("secret_key", "field_key") if (path := found.instance / name).exists()]
+    return [f"{path} can be read by others: chmod 600 it" for path in kept if path.stat().st_mode & 0o77]
+
+
+def _mail_faults(found: Settings) -> list[str]:
+    """Does a mail server answer there? Nothing is sent."""
+    from urllib.parse import urlsplit
+
+    if not found.smtp_url:
+        return []  # kept in the instance folder; production refuses that itself
+    parts = urlsplit(found.smtp_url)
+    port = parts.port or (465 if parts.scheme == "smtps" else 587)
+    try:
+        socket.create_connection((parts.hostname or "", port), timeout=5).close()
+    except OSError as error:
+        return [f"{parts.hostname}:{port} does not answer: {error}"]
+    return []
+
+
+def _schema_faults(found: Settings) -> list[str]:
+    from sqlalchemy.exc import DBAPIError
+
+    from booking.store.schema import WrongSchema
+
+    try:
+        _check_schema(found)
+    except WrongSchema as wrong:
+        return [str(wrong)]
+    except DBAPIError as error:
+        return [f"the database does not answer: {error.orig}"]
+    return []
+
+
+def _data_findings(found: Settings) -> Iterator[tuple[str, list[str]]]:
+    from booking import clock, create_app
+    from booking.domain.time import tick_of
+    from booking.store import invariants
+
+    with _context(create_app(found)):
+        now = clock.now()
+        yield "clock", _clock_faults(now)
+        yield "sealed fields open with this key", invariants.unopened()
+        yield from invariants.faults(tick_of(now))
+
+
+def _clock_faults(now: datetime) -> list[str]:
+    """Rows from the future mean that the clock went back, or is wrong by now."""
+    from datetime import timedelta
+
+    from booking.store import invariants
+
+    newest = invariants.newest()
+    if newest and newest > now + timedelta(minutes=5):
+        return [f"the database knows of {newest:%Y-%m-%d %H:%M} UTC, the clock says {now:%Y-%m-%d %H:%M} UTC"]
+    return []
+
+
+def main() -> None:
+    """The console script."""
+    cli(prog_name="booking")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,362 @@
+"""The commands, as a person types them: what they print, where, and with which exit code."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+from sqlalchemy.exc import OperationalError
+
+from booking import cli as command_line
+from booking import create_app
+from booking.cli import cli
+from booking.demo import SLUGS
+from tests.cast import ELM
+
+DEMO = Path(__file__).parent.parent / "booking" / "demo"
+Booking = Callable[..., Result]
+
+
+@pytest.fixture
+def environ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """An instance of its own in the environment, and nothing else of ours there."""
+    for name in [name for name in os.environ if name.startswith("BOOKING_") and not name.startswith("BOOKING_PG")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("BOOKING_INSTANCE", str(tmp_path / "instance"))
+    return {"BOOKING_INSTANCE": str(tmp_path / "instance")}
+
+
+@pytest.fixture
+def booking(environ: dict[str, str]) -> Booking:
+    """Run a command in this process."""
+
+    def run(*args: str | Path, **options: object) -> Result:
+        return CliRunner().invoke(cli, [str(arg) for arg in args], **options)  # type: ignore[arg-type]
+
+    return run
+
+
+@pytest.fixture
+def migrated(booking: Booking) -> None:
+    assert booking("migrate").exit_code == 0
+
+
+@pytest.fixture
+def elm(booking: Booking, migrated: None, tmp_path: Path) -> Path:
+    """The file of Elm Clinic, which is loaded."""
+    path = tmp_path / "elm.toml"
+    path.write_text(ELM, encoding="utf-8")
+    result = booking("clinic", "load", path)
+    assert result.exit_code == 0, result.output
+    return path
+
+
+def commands(group: click.Group, before: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands(command, (*before, name))
+        else:
+            yield (*before, name)
+
+
+@pytest.mark.parametrize("command", [*commands(cli)], ids=" ".join)
+def test_every_command_shows_an_example_in_its_help(booking: Booking, command: tuple[str, ...]) -> None:
+    result = booking(*command, "--help")
+    assert result.exit_code == 0
+    assert f"Example: booking {' '.join(command)}" in result.stdout
+
+
+def test_wrong_usage_ends_with_2_and_a_fault_with_1(booking: Booking) -> None:
+    assert booking("serve", "--bind", "nowhere").exit_code == 2
+    assert booking("worker", "--twice").exit_code == 2
+    refused = booking("clinic", "dump", "elm")
+    assert refused.exit_code == 1
+    assert refused.stdout == ""
+    assert "booking migrate" in refused.stderr
+
+
+def test_a_misspelt_setting_is_named(booking: Booking, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BOOKING_SMTP_ULR", "smtp://localhost")
+    result = booking("migrate")
+    assert result.exit_code == 1
+    assert "BOOKING_SMTP_ULR" in result.stderr
+
+
+def test_help_does_not_wait_for_what_it_does_not_need() -> None:
+    code = "import sys, booking.cli; print([m for m in ('flask', 'sqlalchemy', 'pydantic') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+# Clinics
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+def test_the_files_of_the_demonstration_have_no_faults(booking: Booking, slug: str) -> None:
+    assert booking("clinic", "check", DEMO / f"{slug}.toml").exit_code == 0
+
+
+def test_check_lists_every_fault_with_its_line_and_changes_nothing(booking: Booking, tmp_path: Path) -> None:
+    path = tmp_path / "elm.toml"
+    path.write_text(ELM.replace("places = 6", "places = 0\nseats = 6"), encoding="utf-8")
+    result = booking("clinic", "check", path)
+    assert result.exit_code == 1
+    assert len(result.stderr.splitlines()) == 2
+    assert f"{path}: line " in result.stderr
+    assert "places" in result.stderr
+    assert not (tmp_path / "instance" / "booking.db").exists()
+
+
+def test_loading_twice_is_harmless_and_invites_new_staff_once(booking: Booking, elm: Path) -> None:
+    again = booking("clinic", "load", elm)
+    assert "as it was" in again.stdout
+    assert "Invited" not in again.stdout
+    assert booking("worker", "--once").exit_code == 0
+    mails = [mail.read_text(encoding="utf-8") for mail in (elm.parent / "instance" / "mail").glob("*.eml")]
+    assert len(mails) == 1
+    assert "To: cy@elm.example" in mails[0]
+
+
+def test_a_clinic_is_written_back_as_a_file_that_loads(booking: Booking, elm: Path, tmp_path: Path) -> None:
+    dumped = tmp_path / "dumped.toml"
+    dumped.write_text(booking("clinic", "dump", "elm").stdout, encoding="utf-8")
+    assert "as it was" in booking("clinic", "load", dumped).stdout
+
+
+def test_an_older_file_asks_for_force(booking: Booking, elm: Path, tmp_path: Path) -> None:
+    older = tmp_path / "older.toml"
+    older.write_text(booking("clinic", "dump", "elm").stdout, encoding="utf-8")
+    elm.write_text(ELM.replace("horizon = 60", "horizon = 50"), encoding="utf-8")
+    assert "updated" in booking("clinic", "load", elm).stdout
+    refused = booking("clinic", "load", older)
+    assert refused.exit_code == 1
+    assert "--force" in refused.stderr
+    assert booking("clinic", "load", older, "--force").exit_code == 0
+
+
+def test_an_unknown_clinic_is_said_to_be_none(booking: Booking, migrated: None) -> None:
+    for command in (("clinic", "dump", "oak"), ("key", "create", "oak", "--name", "x", "--scope", "read")):
+        result = booking(*command)
+        assert result.exit_code == 1
+        assert "no such clinic" in result.stderr
+
+
+# Staff and keys
+
+
+def test_an_invited_person_gets_a_link_that_is_printed_on_request_only(booking: Booking, elm: Path) -> None:
+    invite = ("staff", "invite", "elm", "dee@elm.example", "--role", "owner")
+    assert "/login/" not in booking(*invite).stdout
+    assert "http://127.0.0.1:8000/login/" in booking(*invite, "--print").stdout
+
+
+@pytest.mark.parametrize("change", [("--role", "king"), ("--role", "owner", "--email")])
+def test_an_invitation_needs_a_role_that_exists(booking: Booking, elm: Path, change: tuple[str, ...]) -> None:
+    assert booking("staff", "invite", "elm", "dee@elm.example", *change).exit_code == 2
+
+
+def test_an_address_that_is_none_is_wrong_usage(booking: Booking, elm: Path) -> None:
+    result = booking("staff", "invite", "elm", "dee at elm", "--role", "owner")
+    assert result.exit_code == 2
+    assert "EMAIL" in result.stderr
+
+
+def test_a_key_is_printed_once_and_only_its_digest_is_kept(
+    booking: Booking, elm: Path, environ: dict[str, str]
+) -> None:
+    secret = booking("key", "create", "elm", "--name", "Website", "--scope", "book").stdout.strip()
+    content = (elm.parent / "instance" / "booking.db").read_bytes()
+    assert secret.startswith("bk_")
+    assert secret.encode() not in content
+    rows = sqlite3.connect(elm.parent / "instance" / "booking.db")
+    assert rows.execute("select name, scopes from key").fetchall() == [("Website", '["book"]')]
+    rows.close()
+
+
+# Looking after it
+
+
+def test_the_doctor_finds_nothing_in_a_healthy_instance(booking: Booking, elm: Path) -> None:
+    result = booking("doctor")
+    assert result.exit_code == 0, result.output
+    assert "FAULT" not in result.stdout
+    assert "every visit to come has its hold" in result.stdout
+
+
+def test_the_doctor_names_a_database_that_needs_migrating(booking: Booking) -> None:
+    result = booking("doctor")
+    assert result.exit_code == 1
+    assert "booking migrate" in result.stderr
+
+
+def test_the_doctor_names_a_secret_that_others_can_read(booking: Booking, elm: Path) -> None:
+    (elm.parent / "instance" / "secret_key").chmod(0o644)
+    result = booking("doctor")
+    assert result.exit_code == 1
+    assert "secret_key" in result.stderr
+
+
+def test_the_doctor_names_a_mail_server_that_is_not_there(
+    booking: Booking, elm: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("BOOKING_SMTP_URL", f"smtp://127.0.0.1:{nobody.getsockname()[1]}")
+        result = booking("doctor")
+    assert result.exit_code == 1
+    assert "does not answer" in result.stderr
+
+
+def test_a_backup_is_restored_byte_for_byte_elsewhere(
+    booking: Booking, elm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / "copy"
+    assert booking("backup", copy).exit_code == 0
+    assert {path.name for path in copy.iterdir()} == {"booking.db", "manifest.json"}
+    assert all(path.stat().st_mode & 0o77 == 0 for path in [copy, *copy.iterdir()])
+    field_key = (elm.parent / "instance" / "field_key").read_text()
+    monkeypatch.setenv("BOOKING_FIELD_KEY", field_key)
+    monkeypatch.setenv("BOOKING_INSTANCE", str(tmp_path / "other"))
+    result = booking("restore", copy)
+    assert result.exit_code == 0, result.output
+    assert booking("clinic", "dump", "elm").exit_code == 0
+    again = booking("restore", copy)
+    assert again.exit_code == 1
+    assert "already" in again.stderr
+
+
+@pytest.mark.parametrize("fault", ["changed", "cut", "key", "none"])
+def test_a_backup_that_can_not_be_trusted_is_refused(
+    booking: Booking, elm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    copy = tmp_path / "copy"
+    assert booking("backup", copy).exit_code == 0
+    monkeypatch.setenv("BOOKING_INSTANCE", str(tmp_path / "other"))
+    if fault != "key":
+        monkeypatch.setenv("BOOKING_FIELD_KEY", (elm.parent / "instance" / "field_key").read_text())
+    content = (copy / "booking.db").read_bytes()
+    if fault == "changed":
+        (copy / "booking.db").write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    if fault == "cut":
+        (copy / "booking.db").write_bytes(content[:-512])
+    if fault == "none":
+        (copy / "manifest.json").write_text(json.dumps({}))
+    assert booking("restore", copy).exit_code == 1
+    assert not (tmp_path / "other" / "booking.db").exists()
+
+
+def test_a_backup_writes_over_nothing(booking: Booking, elm: Path, tmp_path: Path) -> None:
+    (tmp_path / "copy").mkdir()
+    (tmp_path / "copy" / "mine").touch()
+    assert booking("backup", tmp_path / "copy").exit_code == 1
+    assert [path.name for path in (tmp_path / "copy").iterdir()] == ["mine"]
+
+
+# Running
+
+
+@pytest.mark.parametrize("setting", ["BOOKING_ENV=demo", "BOOKING_RATE_LIMITS=off"])
+def test_what_is_for_this_computer_only_is_not_served_to_others(
+    booking: Booking, migrated: None, monkeypatch: pytest.MonkeyPatch, setting: str
+) -> None:
+    monkeypatch.setenv(*setting.split("="))
+    result = booking("serve", "--bind", "0.0.0.0:8000")
+    assert result.exit_code == 2
+    assert "loopback" in result.stderr
+
+
+def test_serving_refuses_a_database_that_needs_migrating(booking: Booking) -> None:
+    result = booking("serve")
+    assert result.exit_code == 1
+    assert "booking migrate" in result.stderr
+
+
+def test_the_demonstration_keeps_to_itself(booking: Booking, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert booking("demo", "--bind", "0.0.0.0:8000").exit_code == 2
+    monkeypatch.setenv("BOOKING_DATABASE_URL", "postgresql://localhost/real")
+    assert booking("demo").exit_code == 2
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return int(listening.getsockname()[1])
+
+
+def test_the_server_answers_and_stops_cleanly_on_sigterm(elm: Path, environ: dict[str, str], port: int) -> None:
+    with started("serve", "--bind", f"127.0.0.1:{port}", "--workers", "1") as server:
+        assert answer(port, "/elm/") == 200
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(30) == 0
+
+
+def test_a_worker_sends_what_comes_and_stops_cleanly_on_sigterm(booking: Booking, elm: Path) -> None:
+    folder = elm.parent / "instance" / "mail"
+    with started("worker") as worker:
+        until(lambda: len(list(folder.glob("*.eml"))) == 1)
+        booking("staff", "invite", "elm", "dee@elm.example", "--role", "owner")
+        until(lambda: len(list(folder.glob("*.eml"))) == 2)
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(30) == 0
+
+
+def started(*args: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "booking.cli", *args]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def answer(port: int, path: str) -> int:
+    """The status of the page, once somebody answers."""
+    found: list[int] = []
+
+    def ask() -> bool:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        try:
+            connection.request("GET", path)
+            found.append(connection.getresponse().status)
+        except OSError:
+            return False
+        finally:
+            connection.close()
+        return True
+
+    until(ask)
+    return found[0]
+
+
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline, "it did not happen within a minute"
+        time.sleep(0.05)
+
+
+def test_a_worker_waits_out_a_database_that_fails(
+    booking: Booking, migrated: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop, tries = threading.Event(), []
+
+    def deliver() -> int:
+        tries.append("try")
+        if len(tries) == 1:
+            raise OperationalError("select", {}, sqlite3.OperationalError("disk I/O error"))
+        stop.set()
+        return 0
+
+    monkeypatch.setattr(command_line, "IDLE", 0.001)
+    monkeypatch.setattr(command_line, "_deliver", deliver)
+    command_line._work(create_app(), stop)
+    assert len(tries) == 2
