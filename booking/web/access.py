@@ -170,8 +170,17 @@ def refuse_unreadable() -> None:
 
 
 def clinic_of(slug: str) -> Clinic:
-    """The clinic of an address, detached: it stays readable across the transactions of the request."""
-    return detached(clinics.by_slug(slug))
+    """The clinic of an address, detached: it stays readable across the transactions of the request.
+
+    Each process keeps those it has read, under their revisions: reading the row anew costs as much as a search.
+    Raises NotFound.
+    """
+    known: dict[str, Clinic] = current_app.extensions.setdefault("booking-clinics", {})
+    revisions = clinics.revisions(slug)
+    found = known.get(slug)
+    if found is None or (found.id, found.revision, found.board_revision) != revisions:
+        found = known[slug] = detached(clinics.by_slug(slug))
+    return found
 
 
 def detached(clinic: Clinic) -> Clinic:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from booking import clock, settings
 from booking.domain.access import PUBLIC
 from booking.settings import Settings
 from booking.store import base
-from booking.web import access, errors, headers, i18n
+from booking.web import access, api, desk, errors, headers, health, i18n, mailbox, patient
 
 LARGEST_BODY = 256 * 1024
 LOOPBACK = ["localhost", "127.0.0.1", "[::1]"]
@@ -27,6 +26,7 @@ def create_app(given: Settings | None = None) -> Flask:
     app = Flask("booking", template_folder=_templates())
     app.config.update(_config(found))
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.json.sort_keys = False  # type: ignore[attr-defined]
     base.configure(app)
     CSRFProtect(app)  # `access.enforce` calls it, after the route's guard
     i18n.configure(app)
@@ -35,11 +35,8 @@ def create_app(given: Settings | None = None) -> Flask:
     app.before_request(access.enforce)
     errors.configure(app)
     headers.configure(app)
-    for name in ("patient", "desk", "mailbox", "api", "health"):
-        try:
-            app.register_blueprint(importlib.import_module(f"booking.web.{name}").blueprint)
-        except ImportError as error:
-            print("NOT YET", name, error)
+    for part in (patient, desk, mailbox, api, health):
+        app.register_blueprint(part.blueprint)
     app.view_functions["static"] = access.allow("public")(app.view_functions["static"])
     access.check_guards(app)
     if found.proxies:

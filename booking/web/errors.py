@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -47,9 +47,20 @@ PROGRAMS = ("/api/", "/static/", "/healthz", "/readyz")
 CLINICS_SHOWN = 10  # on an error page that belongs to no clinic
 
 
+class Refused(Exception):
+    """A program's request that can't be read: the status, what is wrong, and each wrong field with its fault."""
+
+    def __init__(self, status: int, detail: str, faults: Iterable[tuple[str, str]] = ()) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.faults = list(faults)
+
+
 def configure(app: Flask) -> None:
     """Answer every refusal and fault of the app in words."""
     app.register_error_handler(BookingError, _refused)
+    app.register_error_handler(Refused, _unread)
     app.register_error_handler(HTTPException, _failed)
     app.register_error_handler(OperationalError, _database_gone)
 
@@ -92,8 +103,10 @@ def words(error: BookingError, zone: str | None = None) -> str:
             return _("Too many tries in a short time. Please wait a little, or call us.")
         case Busy():
             return _("Many people are booking at this moment. Please try again.")
+        case NotFound() if is_for_programs():
+            return _("There is nothing at this address.")
         case NotFound():
-            return _("We can't find this page.")
+            return _("We can't find this page. Perhaps the link is old, or was cut off in a mail.")
         case NotAllowed():
             return _("You may not do this.")
         case Invalid():
@@ -136,6 +149,8 @@ def fault_words(code: str) -> str:
             return _("Enter a phone number or an e-mail so that we can reach you")
         case "note":
             return _("Keep the note under 500 characters")
+        case "unknown":
+            return _("The clinic has no such entry")
     return _("Check this entry")
 
 
@@ -162,10 +177,18 @@ def _refused(error: BookingError) -> Response:
     return response
 
 
+def _unread(error: Refused) -> Response:
+    more = {"errors": [{"field": field, "detail": detail} for field, detail in error.faults]} if error.faults else {}
+    return problem(error.status, error.detail, **more)
+
+
 def _facts(error: BookingError) -> dict[str, Any]:
     if isinstance(error, SlotTaken | NotOffered):
         plan = diary.plan(g.clinic.id, g.clinic.revision)
-        return {"alternatives": [slots.plain(slot, plan) for slot in error.alternatives]}
+        facts: dict[str, Any] = {"alternatives": [slots.plain(slot, plan) for slot in error.alternatives]}
+        if isinstance(error, NotOffered):
+            facts["reasons"] = [reason.code for reason in error.reasons]
+        return facts
     if isinstance(error, Invalid):
         return {"errors": [{"field": field, "detail": fault_words(code)} for field, code in error.faults.items()]}
     return {}
@@ -176,7 +199,7 @@ def _failed(error: HTTPException) -> Response:
         return make_response(error.response)
     status = error.code or 500
     if is_for_programs():
-        response = problem(status, _said(status))
+        response = problem(status, error.description or _said(status))
     elif status >= 500:
         response = _broken(status)
     else:

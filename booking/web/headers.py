@@ -12,6 +12,7 @@ from flask import Flask, Response, current_app, g, request
 
 from booking.store.base import settings
 
+TOKENS = ("/a/", "/login", "/feeds/")  # addresses that may hold a token
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'"
@@ -28,6 +29,7 @@ ALWAYS = {
 }
 YEAR = 31_536_000
 SMALLEST_PACKED = 300  # bytes: below it gzip gains nothing
+LARGE = 64 * 1024  # bytes
 PACKED = {"text/html", "text/css", "text/javascript", "application/json", "application/problem+json", "image/svg+xml"}
 
 
@@ -38,29 +40,36 @@ def configure(app: Flask) -> None:
 
 
 def _finish(response: Response) -> Response:
-    for name, value in ALWAYS.items():
-        response.headers.setdefault(name, value)
+    present = {name.lower() for name, _ in response.headers}
+    response.headers.extend([(name, value) for name, value in ALWAYS.items() if name.lower() not in present])
     if settings().https:
         response.headers.setdefault("Strict-Transport-Security", f"max-age={YEAR}; includeSubDomains")
-    if request.path.startswith("/a/") or g.get("appointment") is not None:
+    is_private = request.path.startswith(TOKENS) or g.get("guarded_by") != "public"
+    if is_private:
         response.headers["X-Robots-Tag"] = "noindex"
-    _set_caching(response)
+    if request.endpoint == "static":
+        _let_keep(response)
+    elif "Cache-Control" not in response.headers:
+        _set_caching(response, is_private=is_private)
     _pack(response)
     if request.method in ("GET", "HEAD") and response.status_code == 200:
         response.make_conditional(request)
     return response
 
 
-def _set_caching(response: Response) -> None:
-    if request.endpoint == "static" and response.status_code in (200, 304):
-        # What has its content's hash in the address never changes under it.
-        exact = request.args.get("v") == _version(str((request.view_args or {}).get("filename")))
-        response.headers["Cache-Control"] = f"public, max-age={YEAR}, immutable" if exact else "no-cache"
-    elif "Cache-Control" not in response.headers or request.endpoint == "static":
-        is_open = g.get("guarded_by") == "public" and request.method in ("GET", "HEAD") and response.status_code == 200
-        response.headers["Cache-Control"] = "private, no-cache" if is_open else "no-store"
-        if is_open and not response.is_streamed and not response.direct_passthrough:
-            response.add_etag(weak=True)
+def _let_keep(response: Response) -> None:
+    """What has its content's hash in the address never changes under it."""
+    exact = request.args.get("v") == _version(str((request.view_args or {}).get("filename")))
+    response.headers["Cache-Control"] = f"public, max-age={YEAR}, immutable" if exact else "no-cache"
+
+
+def _set_caching(response: Response, *, is_private: bool) -> None:
+    if is_private or request.method not in ("GET", "HEAD") or response.status_code != 200:
+        response.headers["Cache-Control"] = "no-store"
+        return
+    response.headers["Cache-Control"] = "private, no-cache"
+    if not response.is_streamed and not response.direct_passthrough:
+        response.add_etag(weak=True)
 
 
 def _pack(response: Response) -> None:
@@ -74,11 +83,16 @@ def _pack(response: Response) -> None:
     body = response.get_data()
     if len(body) < SMALLEST_PACKED:
         return
-    response.set_data(_packed(body) if request.endpoint == "static" else gzip.compress(body, 5, mtime=0))
+    response.set_data(_packed(body) if request.endpoint == "static" else gzip.compress(body, _effort(body), mtime=0))
     response.headers["Content-Encoding"] = "gzip"
     tag, _weak = response.get_etag()
     if tag is not None:
         response.set_etag(tag, weak=True)
+
+
+def _effort(body: bytes) -> int:
+    """How hard to press: a month of slots repeats itself so much that the least effort does."""
+    return 1 if len(body) > LARGE else 5
 
 
 @lru_cache(maxsize=64)

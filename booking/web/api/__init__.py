@@ -1,7 +1,6 @@
 """The JSON API: slots for everybody, appointments with a clinic's key."""
 
-from __future__ import annotations
+from booking.web.api import appointments, openapi, slots
+from booking.web.api.blueprint import blueprint
 
-from flask import Blueprint
-
-blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
+__all__ = ["appointments", "blueprint", "openapi", "slots"]
