@@ -147,11 +147,12 @@ def table(model: type[Base]) -> sa.Table:
 
 
 def insert_or_ignore(into: sa.Table) -> dict[str, sa.Insert]:
-    """Per database, an INSERT that leaves a row alone which is there already."""
-    return {
+    """Per database, an INSERT that leaves a row alone which is there already, and tells how many rows it wrote."""
+    inserts: dict[str, sa.Insert] = {
         "sqlite": sqlite.insert(into).on_conflict_do_nothing(),
         "postgresql": postgresql.insert(into).on_conflict_do_nothing(),
     }
+    return {name: insert.execution_options(preserve_rowcount=True) for name, insert in inserts.items()}
 
 
 def configure(app: Flask) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import zip_longest
 from typing import Any
 
 import sqlalchemy as sa
@@ -99,8 +100,8 @@ class Diary:
             ]
             if actor in self.freed:
                 freed = _bits([t - window.start for t in self.freed[actor] if window.start <= t < window.stop])
-                above = [*counts[1:], 0]
-                counts = [level & ~freed | more & freed for level, more in zip(counts, above, strict=True)]
+                above = counts[1:]
+                counts = [level & ~freed | more & freed for level, more in zip_longest(counts, above, fillvalue=0)]
             for ticks in self.held.get(actor, {}).values():
                 _count(counts, _bits([t - window.start for t in ticks if window.start <= t < window.stop]))
             room = self.plan.rooms.get(actor)
@@ -150,7 +151,7 @@ def read(clinic_id: int, now: datetime, *, without: int | None = None) -> Diary:
 
     Raises NotFound for an unknown clinic.
     """
-    rows = db.session.execute(REVISIONS, {"clinic": clinic_id}).tuples().all()
+    rows = db.session.execute(REVISIONS, {"clinic": clinic_id}).all()
     if not rows:
         raise NotFound
     revision, revisions = rows[0][0], {actor: own for _, actor, own in rows}
@@ -189,7 +190,7 @@ def take(
     given_up = hold.actors_of(instead_of) if instead_of else set()
     locked = hold.lock(clinic_id, {p.id for p in people}.union(service.rooms, given_up))
     diary = read(clinic_id, now, without=instead_of.id if instead_of else None)
-    if diary.plan is not known:
+    if diary.plan.revision != known.revision:
         raise Stale  # the settings changed while we waited: others may have to be locked
     wanted = Wanted(
         clinic=clinic_id,

@@ -131,7 +131,7 @@ def lock(clinic_id: int, actors: Iterable[int]) -> Locked:
     In order of id, so that two transactions can't wait for each other. On SQLite BEGIN IMMEDIATE has done it already.
     """
     rows = db.session.execute(LOCK, {"clinic": clinic_id, "actors": sorted(set(actors))})
-    return Locked(dict(rows.tuples().all()))
+    return Locked(dict(rows.all()))
 
 
 def place(
