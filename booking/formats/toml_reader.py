@@ -169,8 +169,9 @@ def one_line(limit: int) -> Reader[str]:
     """A text without line breaks and control characters, stripped; never empty."""
 
     def read(spot: Spot, value: object) -> str:
-        if isinstance(value, str) and 0 < len(value.strip()) <= limit and _is_clean(value.strip()):
-            return value.strip()
+        text = unicodedata.normalize("NFC", value).strip() if isinstance(value, str) else ""
+        if 0 < len(text) <= limit and _is_clean(text):
+            return text
         return spot.wrong(f"a text of one line, at most {limit} characters", value, "")
 
     return read
@@ -180,7 +181,7 @@ def prose(limit: int) -> Reader[str]:
     """A text that may have line breaks, stripped; never empty."""
 
     def read(spot: Spot, value: object) -> str:
-        text = value.replace("\r\n", "\n").strip() if isinstance(value, str) else ""
+        text = unicodedata.normalize("NFC", value).replace("\r\n", "\n").strip() if isinstance(value, str) else ""
         if 0 < len(text) <= limit and _is_clean(text, "\n"):
             return text
         return spot.wrong(f"a text of at most {limit} characters", value, "")

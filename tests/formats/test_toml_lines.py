@@ -7,6 +7,8 @@ import pytest
 
 from booking.formats.toml_lines import lines
 
+DEMO = Path(__file__).parents[2] / "booking" / "demo"
+
 AWKWARD = '''# a comment with [brackets] and a = sign
 top = 1
 
@@ -95,7 +97,7 @@ def test_each_key_is_found_on_its_line_in_an_awkward_layout(newline: str) -> Non
     assert {path: found.get(path) for path in WHERE} == WHERE
 
 
-@pytest.mark.parametrize("file", sorted(Path("booking/demo").glob("*.toml")), ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", sorted(DEMO.glob("*.toml")), ids=lambda file: file.stem)
 def test_every_key_of_a_demonstration_file_stands_on_the_line_that_is_told(file: Path) -> None:
     text = file.read_text(encoding="utf-8")
 
