@@ -39,6 +39,7 @@ def locale_of(lang: str, region: str = "") -> Locale:
     return Locale("en")
 
 
+@lru_cache(maxsize=256)
 def tongue(lang: str, region: str) -> str:
     """The language with its region, as the other functions take it: ("en", "GB") is "en_GB", ("es", "") "es"."""
     return str(locale_of(lang, region))

@@ -8,7 +8,6 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from booking.domain.errors import NotFound
 from booking.store.base import Base, db
 from booking.store.clinic import Text
 
@@ -133,11 +132,3 @@ def services(clinic_id: int) -> list[Service]:
     """The clinic's live services in the file's order."""
     query = sa.select(Service).where(Service.clinic_id == clinic_id, Service.archived_at.is_(None))
     return list(db.session.scalars(query.order_by(Service.position, Service.id)))
-
-
-def service(clinic_id: int, service_id: int) -> Service:
-    """One service of the clinic, live or archived. Raises NotFound."""
-    found = db.session.scalar(sa.select(Service).where(Service.clinic_id == clinic_id, Service.id == service_id))
-    if found is None:
-        raise NotFound
-    return found

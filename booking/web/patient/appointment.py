@@ -182,11 +182,7 @@ def _refused(id: str, error: BookingError) -> ResponseReturnValue:
 
 def _times(page: Page, wanted: Ask, refused: SlotTaken | NotOffered | None = None) -> str:
     """The page of times, for moving a visit: its own time counts as free, and stays the patient's until then."""
-
-    def link(**changes: str | None) -> str:
-        narrowed = wanted.arguments() | changes | {"service": None, "new": None, "id": page.visit.public_id}
-        return times.address_of("patient.reschedule", narrowed)
-
+    link = times.links(url_for("patient.reschedule", id=page.visit.public_id), wanted.narrowing())
     return render_template(
         "patient/times.html",
         ask=wanted,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import cached_property
 from typing import TypeVar
 
 from flask import g
@@ -13,19 +14,21 @@ from booking.domain.appointment import Status, starts_as
 from booking.domain.availability import Location, NewPatients, Plan, Practitioner, Service, Slot, Wish, stages_for
 from booking.domain.errors import Invalid, NotFound
 from booking.domain.time import TICK_MINUTES, local
-from booking.store import diary
-from booking.store import practitioner as people
+from booking.store import brochure, diary
+from booking.store.brochure import Brochure
+from booking.store.practitioner import Service as ServiceRow
+from booking.web.patient import shown
 
 N = TypeVar("N", Service, Practitioner, Location)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ask:
     """A wish with the plan's values in it. `new` is None while nobody has said."""
 
     plan: Plan
     service: Service
-    row: people.Service  # its texts
+    row: ServiceRow  # its texts
     practitioner: Practitioner | None = None
     location: Location | None = None
     new: bool | None = None
@@ -64,25 +67,34 @@ class Ask:
         """Everybody who gives the service."""
         return [person for person in self.plan.practitioners.values() if self.service.id in person.services]
 
+    @cached_property
+    def short_names(self) -> dict[int, str]:
+        """First names by practitioner, where that is enough to tell them apart; else the whole name."""
+        return shown.short_names(self.plan.practitioners.values())
+
     @property
     def needs_answer(self) -> bool:
         """Whether new and returning patients are treated differently."""
         return matters(self.service)
 
+    def narrowing(self) -> dict[str, str]:
+        """With whom and where, as the arguments of an address."""
+        chosen = {"practitioner": self.practitioner, "location": self.location}
+        return {name: entry.slug for name, entry in chosen.items() if entry}
+
     def arguments(self) -> dict[str, str]:
-        """The same wish as the arguments of an address."""
-        found = {
-            "service": self.service.slug,
-            "practitioner": self.practitioner.slug if self.practitioner else None,
-            "location": self.location.slug if self.location else None,
-            "new": None if self.new is None else str(int(self.new)),
-        }
-        return {name: value for name, value in found.items() if value is not None}
+        """The same wish as the arguments of an address below its service's."""
+        return self.narrowing() | ({} if self.new is None else {"new": str(int(self.new))})
 
 
 def plan() -> Plan:
     """The plan of the clinic at hand."""
     return diary.plan(g.clinic.id, g.clinic.revision)
+
+
+def texts() -> Brochure:
+    """What the clinic at hand shows of itself."""
+    return brochure.read(g.clinic.id, g.clinic.revision)
 
 
 def read(service: str, values: Mapping[str, str]) -> Ask:
@@ -94,7 +106,7 @@ def read(service: str, values: Mapping[str, str]) -> Ask:
     return Ask(
         found,
         wanted,
-        people.service(g.clinic.id, wanted.id),
+        texts().service(wanted.id),
         _named(found.practitioners, values.get("practitioner", "")),
         _named(found.locations, values.get("location", "")),
         new_or_not(wanted, values),

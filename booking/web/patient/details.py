@@ -247,5 +247,13 @@ def _key(form: DetailsForm, wanted: Ask, start: datetime) -> IdempotencyKey | No
     if not form.key.data or len(form.key.data) > KEY_LENGTH:
         return None
     person = form.person()
-    said = [wanted.arguments(), start.isoformat(), person.name, person.email, person.phone, form.note.data]
+    said = [
+        wanted.service.slug,
+        wanted.arguments(),
+        start.isoformat(),
+        person.name,
+        person.email,
+        person.phone,
+        form.note.data,
+    ]
     return IdempotencyKey("web", form.key.data, digest(json.dumps(said)))

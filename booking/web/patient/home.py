@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -18,7 +19,6 @@ from booking.domain.errors import NotFound
 from booking.domain.time import local
 from booking.formats import words
 from booking.store import clinic as clinics
-from booking.store import practitioner as people
 from booking.store.base import settings
 from booking.store.clinic import Location, Text
 from booking.store.diary import Diary
@@ -85,12 +85,12 @@ def index() -> ResponseReturnValue:
 @allow("public")
 def home() -> str:
     book = slot.read(g.clinic.id, g.now)
-    services = people.services(g.clinic.id)
+    services = ask.texts().services
     return render_template(
         "patient/home.html",
         services=[_offered(book, row) for row in services],
         first=_first_available(book, services),
-        practitioners=people.actors(g.clinic.id, "practitioner"),
+        practitioners=ask.texts().practitioners,
         places=places(book.plan),
         conditions=[(text, condition_slug(text)) for text in g.clinic.conditions],
         linked_data=_linked_data(),
@@ -108,24 +108,24 @@ def directions() -> str:
 def book() -> ResponseReturnValue:
     diary = slot.read(g.clinic.id, g.now)
     reason, person = _condition(request.args.get("reason", "")), _practitioner(request.args.get("practitioner", ""))
-    services = [row for row in people.services(g.clinic.id) if _suits(diary.plan, row, reason, person)]
+    services = [row for row in ask.texts().services if _suits(diary.plan, row, reason, person)]
     offered = [_offered(diary, row, person) for row in services]
     online = [entry for entry in offered if entry.row.online]
-    if len(online) == len(offered) == 1 and len(people.actors(g.clinic.id, "practitioner")) == 1:
+    if len(online) == len(offered) == 1 and len(ask.texts().practitioners) == 1:
         return redirect(online[0].href)
     return render_template(
         "patient/book.html",
         services=offered,
         reason=reason,
         person=person,
-        practitioners=people.actors(g.clinic.id, "practitioner"),
+        practitioners=ask.texts().practitioners,
         conditions=[(text, condition_slug(text)) for text in g.clinic.conditions],
     )
 
 
 def places(plan: Plan) -> list[Place]:
     """The clinic's locations with their hours."""
-    return [_place(plan, row) for row in clinics.locations(g.clinic.id)]
+    return [_place(plan, row) for row in ask.texts().locations]
 
 
 def condition_slug(condition: Text) -> str:
@@ -163,7 +163,7 @@ def _offered(book: Diary, row: ServiceRow, person: Actor | None = None) -> Offer
     )
 
 
-def _first_available(book: Diary, services: list[ServiceRow]) -> list[FirstAvailable]:
+def _first_available(book: Diary, services: Sequence[ServiceRow]) -> list[FirstAvailable]:
     """One entry where everybody is treated alike; else one for new patients and one for the others."""
     online = [row for row in services if row.online]
     alike = not any(ask.matters(book.plan.services[row.id]) for row in online[:1])
@@ -216,7 +216,7 @@ def _condition(slug: str) -> Text:
 def _practitioner(slug: str) -> Actor | None:
     if not slug:
         return None
-    found = next((row for row in people.actors(g.clinic.id, "practitioner") if row.slug == slug), None)
+    found = next((row for row in ask.texts().practitioners if row.slug == slug), None)
     if found is None:
         raise NotFound
     return found
@@ -225,7 +225,7 @@ def _practitioner(slug: str) -> Actor | None:
 def _linked_data() -> dict[str, Any]:
     """The clinic for search engines, as schema.org has it."""
     shown = []
-    for place in clinics.locations(g.clinic.id):
+    for place in ask.texts().locations:
         entry: dict[str, Any] = {"@type": "Place", "name": place.name, "address": ", ".join(place.address)}
         if place.latitude is not None and place.longitude is not None:
             entry["geo"] = {"@type": "GeoCoordinates", "latitude": place.latitude, "longitude": place.longitude}

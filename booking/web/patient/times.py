@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import groupby
+from urllib.parse import urlencode
 
 from flask import g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -17,9 +18,9 @@ from booking.domain.availability import NewPatients, Slot
 from booking.domain.errors import NotOffered, SlotTaken
 from booking.domain.time import local
 from booking.store.diary import Diary
-from booking.web import errors
+from booking.web import errors, i18n
 from booking.web.access import address, allow, limit
-from booking.web.patient import ask, shown
+from booking.web.patient import ask
 from booking.web.patient.ask import Ask
 from booking.web.patient.blueprint import blueprint
 
@@ -55,9 +56,14 @@ class Time:
 
     value: str
     start: datetime
+    clock: str
     zone: str
     who: str
     where: str
+
+    @property
+    def iso(self) -> str:
+        return self.start.isoformat()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +124,8 @@ def hold(service: str) -> ResponseReturnValue:
         return page(wanted, refused=error), 409
     who = wanted.plan.practitioners[held.practitioner_id]
     where = wanted.plan.locations[held.location_id]
-    asked = wanted.arguments() | {"practitioner": who.slug, "location": where.slug}
-    return redirect(address_of("patient.details", asked | {"start": f"{start:%Y-%m-%dT%H:%MZ}"}), 303)
+    details = link_to(wanted, "patient.details", start=f"{start:%Y-%m-%dT%H:%MZ}")
+    return redirect(details(practitioner=who.slug, location=where.slug), 303)
 
 
 def chosen_time(service: str) -> tuple[Ask, datetime]:
@@ -132,16 +138,17 @@ def chosen_time(service: str) -> tuple[Ask, datetime]:
 
 def link_to(wanted: Ask, endpoint: str = "patient.times", **more: str) -> Link:
     """Addresses of a page about this wish, with some arguments changed; None takes one away."""
+    return links(url_for(endpoint, service=wanted.service.slug), more | wanted.arguments())
+
+
+def links(path: str, arguments: dict[str, str]) -> Link:
+    """Addresses of one page. It has a dozen of them, so the path is built once."""
 
     def link(**changes: str | None) -> str:
-        return address_of(endpoint, more | wanted.arguments() | changes)
+        wanted = {name: value for name, value in (arguments | changes).items() if value is not None}
+        return f"{path}?{urlencode(wanted)}" if wanted else path
 
     return link
-
-
-def address_of(endpoint: str, arguments: Mapping[str, str | None]) -> str:
-    """An address with arguments whose names are only known here; None leaves one out."""
-    return url_for(endpoint, _anchor=None, _method=None, _scheme=None, _external=None, **arguments)
 
 
 def new_or_not(wanted: Ask, link: Link) -> str:
@@ -227,20 +234,29 @@ def _parts(wanted: Ask, offered: Iterable[Slot]) -> list[Part]:
 
 def time_of(wanted: Ask, options: list[Slot]) -> Time:
     """One button for the options of one start; it names the practitioner and the place where these are open."""
-    names = shown.short_names(wanted.plan.practitioners.values())
     only = options[0] if len(options) == 1 else None
     person = wanted.plan.practitioners[only.practitioner] if only else None
     places = dict.fromkeys(option.location for option in options)
     place = wanted.plan.locations[options[0].location]
-    if wanted.practitioner:
-        who = ""
-    elif len(options) <= 2:
-        who = _(" or ").join(names[option.practitioner] for option in options)
-    else:
-        who = _("%(count)s practitioners", count=len(options))
     several_places = wanted.location is None and len(wanted.plan.locations) > 1
-    where = " / ".join(wanted.plan.locations[id].name for id in places) if several_places else ""
-    return Time(ask.slot_value(options[0], person), options[0].start, place.zone, who, where)
+    return Time(
+        value=ask.slot_value(options[0], person),
+        start=options[0].start,
+        clock=i18n.clock(options[0].start, place.zone),
+        zone=place.zone,
+        who="" if wanted.practitioner else _who(wanted, options),
+        where=" / ".join(wanted.plan.locations[id].name for id in places) if several_places else "",
+    )
+
+
+def _who(wanted: Ask, options: list[Slot]) -> str:
+    names = wanted.short_names
+    match [names[option.practitioner] for option in options]:
+        case [one]:
+            return one
+        case [one, other]:
+            return _("%(one)s or %(other)s", one=one, other=other)
+    return _("%(count)s practitioners", count=len(options))
 
 
 def _practitioners(wanted: Ask, link: Link) -> list[Chip]:
