@@ -59,7 +59,7 @@ def serving(handler: object, *, tls: ssl.SSLContext | None = None, **options: An
     thread.start()
 
     def connection() -> SMTP:
-        return SMTP(handler, enable_SMTPUTF8=True, loop=loop, **options)
+        return SMTP(handler, hostname="localhost", enable_SMTPUTF8=True, loop=loop, **options)
 
     async def start() -> asyncio.Server:
         return await loop.create_server(connection, "127.0.0.1", 0, ssl=tls)

@@ -1,0 +1,268 @@
+"""Sending what waits in the outbox: claimed, written once, sent outside of any transaction, noted.
+
+A mail may be sent twice (the server took it and we died before noting that), never with another Message-ID or other
+bytes; it is never lost, and what can't be written or is refused for good stands aside.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import random
+import time
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from sqlalchemy.exc import DBAPIError
+
+from booking import mail
+from booking.domain.access import token
+from booking.domain.appointment import Status, changeable_until
+from booking.domain.message import Addressee, Facts, Kind, Letterhead, Method, Recipient, Visit, settled
+from booking.formats import itip, letter, mime
+from booking.formats.words import text_in
+from booking.store import clinic as clinics
+from booking.store import outbox
+from booking.store.appointment import Appointment
+from booking.store.base import db, settings, transaction
+from booking.store.clinic import Clinic, Location
+from booking.store.outbox import Claim
+from booking.store.patient import Patient
+from booking.store.practitioner import Actor, Service
+
+log = logging.getLogger(__name__)
+
+DELAYS = (1, 5, 15, 60, 180)  # minutes until the next try; the last one again and again
+GIVEN_UP_AFTER = timedelta(hours=24)
+SERVER_DOWN = timedelta(minutes=1)  # until the next try, if the fault is not the message's
+KEPT = timedelta(days=7)
+
+
+def deliver(now: datetime, *, limit: int = 200) -> int:
+    """Send the messages that are due, one after another, at most `limit`. Returns how many were taken.
+
+    Ends early when the mail server can't be reached. Never raises for a message: it is tried again, or it fails.
+    """
+    began, taken = time.monotonic(), 0
+    for _ in range(limit):
+        instant = now + timedelta(seconds=time.monotonic() - began)
+        claim = _claim(instant)
+        if claim is None:
+            break
+        try:
+            taken += _deliver(claim, instant)
+        except mail.Unreachable as error:
+            _retry(claim, str(error), instant + SERVER_DOWN)
+            log.warning("mail server can't be reached: %s", error)
+            break
+    return taken
+
+
+@transaction
+def wipe(now: datetime) -> int:
+    """Throw away the contents of messages a week after they were sent or given up. Returns of how many."""
+    return outbox.wipe(now - KEPT)
+
+
+def visit(appointment: Appointment, language: str, now: datetime) -> Visit:
+    """What a mail or a calendar file may say of a visit to its patient, in a language."""
+    clinic = db.session.get_one(Clinic, appointment.clinic_id)
+    location = db.session.get_one(Location, appointment.location_id)
+    service = db.session.get_one(Service, appointment.service_id)
+    until = changeable_until(appointment.starts_at, clinic.cancellation_notice)
+    link = token(settings().secret_key, "manage", clinic.id, appointment.public_id, appointment.link_version)
+    fallback = str(clinic.languages[0])
+
+    def said(text: object) -> str:
+        return text_in(text, language, fallback) if isinstance(text, str | dict) else ""
+
+    return Visit(
+        head=_letterhead(clinic, language, phone=location.phone),
+        location=location.name,
+        address=tuple(location.address),
+        zone=appointment.zone,
+        starts_at=appointment.starts_at,
+        ends_at=appointment.ends_at,
+        practitioner=db.session.get_one(Actor, appointment.practitioner_id).name,
+        patient=db.session.get_one(Patient, appointment.patient_id).name,
+        manage_url=f"{settings().public_url}/a/{link}",
+        reference=appointment.reference,
+        uid=appointment.uid,
+        sequence=appointment.sequence,
+        stamped_at=appointment.stamped_at,
+        created_at=appointment.created_at,
+        updated_at=appointment.updated_at,
+        public_name=said(service.public_name),
+        directions=said(location.directions),
+        transit=said(location.transit),
+        parking=said(location.parking),
+        access=said(location.access),
+        map_url=location.map_url or "",
+        latitude=location.latitude,
+        longitude=location.longitude,
+        before_you_come=tuple(said(text) for text in clinic.before_you_come),
+        change_until=until if until > now else None,
+        answer_by=appointment.lapses_at if appointment.status == Status.PENDING else None,
+    )
+
+
+def _deliver(claim: Claim, now: datetime) -> bool:
+    try:
+        content = outbox.content_of(claim) or _written(claim, now)
+    except DBAPIError:
+        raise  # the database's fault; the lease runs out, and the message is claimed again
+    except Exception as error:  # whatever is wrong with one message must not stop the others
+        log.error("message %d can't be written: %s", claim.id, type(error).__name__)
+        return _failed(claim, type(error).__name__, now)
+    if content is None:
+        _dropped(claim, now)
+        return False
+    if claim.content is None and not _rendered(claim, content):
+        return False  # another worker has it by now
+    # No transaction is open from here on: the server may take half a minute to answer.
+    try:
+        _send(claim, content)
+    except mail.Transient as error:
+        if now - claim.created_at >= GIVEN_UP_AFTER and claim.attempt > len(DELAYS):
+            return _failed(claim, str(error), now)
+        _retry(claim, str(error), now + _delay(claim.attempt))
+        return False
+    except mail.Permanent as error:
+        return _failed(claim, str(error), now)
+    _sent(claim, now)
+    return True
+
+
+def _send(claim: Claim, content: bytes) -> None:
+    if settings().smtp_url:
+        by = mail.server(settings().smtp_url)
+        mail.send(content, sender=settings().sender, to=itip.address(claim.address), by=by)
+    else:
+        name = f"{claim.id:08d}-{hashlib.sha256(claim.message_id.encode()).hexdigest()[:8]}"
+        mail.keep(content, settings().instance / "mail", name)
+
+
+def _delay(attempt: int) -> timedelta:
+    minutes = DELAYS[min(attempt, len(DELAYS)) - 1]
+    return timedelta(minutes=minutes * random.uniform(0.9, 1.1))
+
+
+def _written(claim: Claim, now: datetime) -> bytes | None:
+    """The mail's bytes, from the rows as they are now; None if there is nothing left to say."""
+    kind, facts = Kind(claim.kind), outbox.facts_of(claim)
+    method = Method(claim.method) if claim.method else None
+    invite = None
+    if kind in letter.ABOUT_NO_VISIT:
+        head, text = _about_no_visit(claim, kind, facts)
+    else:
+        role = Recipient(claim.role)
+        told = _as_told(claim, kind, role, facts, now)
+        said = settled(kind, told, facts.was)
+        if said is None:
+            return None
+        head = told.head
+        text = letter.about_visit(said, role, told, facts=facts, method=method)
+        to = Addressee(itip.address(claim.address), _name(role, told), role)
+        if method is not None:
+            invite = itip.request(told, to) if method is Method.REQUEST else itip.cancel(told, to)
+    envelope = mime.Envelope(
+        sender=head.sender,
+        sender_name=head.clinic,
+        reply_to=head.email,
+        to=claim.address,
+        message_id=claim.message_id,
+        first_id=outbox.first_id(claim),
+        date=now,
+    )
+    return mime.build(text, envelope, invite=invite, method=method)
+
+
+def _about_no_visit(claim: Claim, kind: Kind, facts: Facts) -> tuple[Letterhead, mime.Letter]:
+    clinic = db.session.get_one(Clinic, claim.clinic_id) if claim.clinic_id else None
+    head = _letterhead(clinic, claim.language)
+    if kind is Kind.LIMIT:
+        return head, letter.limit(head)
+    if kind is Kind.LOST_LINK:
+        return head, letter.lost_link(head, facts)
+    places = clinics.locations(clinic.id) if clinic else []
+    return head, letter.sign_in(head, facts, zone=places[0].zone if places else "UTC")
+
+
+def _as_told(claim: Claim, kind: Kind, role: Recipient, facts: Facts, now: datetime) -> Visit:
+    """The visit as this message's reader is to see it."""
+    appointment = db.session.get_one(Appointment, claim.appointment_id)
+    found = visit(appointment, claim.language, now)
+    if role is not Recipient.PATIENT:
+        slug = db.session.get_one(Clinic, appointment.clinic_id).slug
+        page = "requests" if appointment.status == Status.PENDING else f"?on={appointment.start_time:%Y-%m-%d}"
+        found = replace(found, manage_url=f"{settings().public_url}/desk/{slug}/{page}")
+    if facts.stamped_at is not None:
+        found = replace(found, uid=facts.uid, sequence=facts.sequence, stamped_at=facts.stamped_at)
+    if facts.was is not None and kind in (Kind.REPLACED, Kind.ELSEWHERE):
+        was = facts.was
+        found = replace(
+            found,
+            starts_at=was.starts_at,
+            ends_at=was.ends_at,
+            location=was.location,
+            practitioner=was.practitioner,
+        )
+    return found
+
+
+def _name(role: Recipient, told: Visit) -> str:
+    return {Recipient.PATIENT: told.patient, Recipient.PRACTITIONER: told.practitioner}.get(role, "")
+
+
+def _letterhead(clinic: Clinic | None, language: str, *, phone: str | None = None) -> Letterhead:
+    """The clinic's letterhead, or that of the whole installation."""
+    sender = settings().sender
+    if clinic is None:
+        return Letterhead(clinic=settings().host, phone="", region="", email="", sender=sender, lang=language)
+    return Letterhead(
+        clinic=clinic.name,
+        phone=phone or clinic.phone,
+        region=clinic.region,
+        email=clinic.email,
+        sender=sender,
+        lang=language,
+    )
+
+
+@transaction
+def _claim(now: datetime) -> Claim | None:
+    return outbox.claim(now)
+
+
+@transaction
+def _rendered(claim: Claim, content: bytes) -> bool:
+    return outbox.rendered(claim, content)
+
+
+@transaction
+def _sent(claim: Claim, now: datetime) -> None:
+    outbox.sent(claim, now)
+    _show(claim)
+
+
+@transaction
+def _failed(claim: Claim, error: str, now: datetime) -> bool:
+    outbox.failed(claim, error, now)
+    _show(claim)
+    return False
+
+
+@transaction
+def _dropped(claim: Claim, now: datetime) -> None:
+    outbox.dropped(claim, now)
+
+
+@transaction
+def _retry(claim: Claim, error: str, due_at: datetime) -> None:
+    outbox.retry(claim, error, due_at)
+
+
+def _show(claim: Claim) -> None:
+    """Tell the boards that show what became of messages."""
+    if claim.clinic_id is not None:
+        clinics.bump_board(claim.clinic_id)

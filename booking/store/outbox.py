@@ -1,0 +1,374 @@
+"""The outbox: messages to send, written in the transaction that causes them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from pydantic import TypeAdapter
+from sqlalchemy.orm import Mapped, aliased, mapped_column
+
+from booking.domain.message import Facts, Kind, Method, Notice, Recipient, Told, Transition, as_sent, joined, notices
+from booking.store.appointment import Appointment
+from booking.store.base import Base, db, settings
+from booking.store.clinic import Clinic
+from booking.store.sealed import seal, unseal
+
+LEASE = timedelta(minutes=2)
+FACTS = TypeAdapter(Facts)
+
+
+class Message(Base):
+    """One mail to one address. Rendered on the first try; every retry sends the same bytes."""
+
+    __tablename__ = "message"
+    __table_args__ = (
+        sa.Index(
+            "ix_message_due",
+            "due_at",
+            sqlite_where=sa.text("state = 'queued'"),
+            postgresql_where=sa.text("state = 'queued'"),
+        ),
+        sa.Index("ix_message_appointment", "appointment_id", "id"),
+        sa.CheckConstraint("state in ('queued', 'sent', 'failed', 'superseded')", name="state"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    clinic_id: Mapped[int | None] = mapped_column(sa.ForeignKey("clinic.id"))
+    appointment_id: Mapped[int | None] = mapped_column(sa.ForeignKey("appointment.id"))
+    kind: Mapped[str] = mapped_column(sa.String(30))
+    role: Mapped[str] = mapped_column(sa.String(12))  # whom it is for: patient, practitioner, clinic, staff
+    method: Mapped[str | None] = mapped_column(sa.String(10))  # REQUEST, CANCEL, or none
+    address: Mapped[str] = mapped_column(sa.String(254))
+    language: Mapped[str] = mapped_column(sa.String(10))
+    facts: Mapped[bytes | None]  # sealed JSON of what the rows will not tell any more, or never did (a link)
+    state: Mapped[str] = mapped_column(sa.String(12), default="queued")
+    due_at: Mapped[datetime]
+    lease_until: Mapped[datetime | None]
+    attempts: Mapped[int] = mapped_column(default=0)  # also fences a worker that lost its lease
+    message_id: Mapped[str] = mapped_column(sa.String(120), unique=True)
+    content: Mapped[bytes | None]  # sealed bytes, from the first try until a week after the last
+    error: Mapped[str | None] = mapped_column(sa.String(300))
+    created_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]  # sent, failed or superseded
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A message that this worker alone may send for two minutes."""
+
+    id: int
+    attempt: int  # this one; a worker that lost its lease holds an older number
+    clinic_id: int | None
+    appointment_id: int | None
+    kind: str
+    role: str
+    method: str | None
+    address: str
+    language: str
+    message_id: str
+    facts: bytes | None  # sealed
+    content: bytes | None  # sealed; the bytes of an earlier attempt
+    created_at: datetime
+
+
+def tell(
+    appointment: Appointment,
+    transition: Transition,
+    addresses: Mapping[Recipient, str],
+    *,
+    facts: Facts,
+    now: datetime,
+    due_at: datetime | None = None,
+) -> None:
+    """Queue what a transition gives to say, in the caller's transaction. `facts.was` tells of former recipients.
+
+    What an earlier message, not yet sent, would have said to the same recipient is dropped or goes into the new one.
+    The appointment's row has its new status, times, SEQUENCE and stamp already.
+    """
+    for notice in notices(transition):
+        _tell(appointment, notice, addresses, facts, now, due_at or now, is_first=transition.old is None)
+
+
+def put(
+    *,
+    clinic_id: int | None,
+    appointment_id: int | None,
+    kind: Kind,
+    role: Recipient,
+    method: Method | None,
+    address: str,
+    language: str,
+    now: datetime,
+    facts: Facts | None = None,
+    due_at: datetime | None = None,
+) -> Message:
+    """Add one message to the outbox, in the caller's transaction."""
+    message_id = f"<{uuid.uuid4()}@{settings().mail_domain}>"
+    message = Message(
+        clinic_id=clinic_id,
+        appointment_id=appointment_id,
+        kind=kind.value,
+        role=role.value,
+        method=method.value if method else None,
+        address=address,
+        language=language,
+        facts=seal(FACTS.dump_json(facts), _place("facts", message_id)) if facts else None,
+        state="queued",
+        due_at=due_at or now,
+        attempts=0,
+        message_id=message_id,
+        created_at=now,
+    )
+    db.session.add(message)
+    db.session.flush()
+    return message
+
+
+def was_told_lately(clinic_id: int, kind: Kind, address: str, *, since: datetime) -> bool:
+    """Whether a message of this kind was queued for the address since then."""
+    query = sa.select(Message.id).where(
+        Message.clinic_id == clinic_id,
+        Message.kind == kind.value,
+        sa.func.lower(Message.address) == address.lower(),
+        Message.created_at >= since,
+    )
+    return db.session.scalar(query.limit(1)) is not None
+
+
+def claim(now: datetime) -> Claim | None:
+    """Lease the message that is due longest, None if nothing is; in the caller's transaction.
+
+    Nothing is claimed while an earlier message about the same visit waits for the same recipient.
+    """
+    earlier = aliased(Message)
+    waits = sa.exists().where(
+        earlier.appointment_id == Message.appointment_id,
+        earlier.role == Message.role,
+        earlier.address == Message.address,
+        earlier.state == "queued",
+        earlier.id < Message.id,
+    )
+    query = (
+        sa.select(Message)
+        .where(Message.state == "queued", Message.due_at <= now, _free(now), ~waits)
+        .order_by(Message.due_at, Message.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+        .execution_options(populate_existing=True)
+    )
+    message = db.session.scalar(query)
+    if message is None:
+        return None
+    message.attempts += 1
+    message.lease_until = now + LEASE
+    return Claim(
+        id=message.id,
+        attempt=message.attempts,
+        clinic_id=message.clinic_id,
+        appointment_id=message.appointment_id,
+        kind=message.kind,
+        role=message.role,
+        method=message.method,
+        address=message.address,
+        language=message.language,
+        message_id=message.message_id,
+        facts=message.facts,
+        content=message.content,
+        created_at=message.created_at,
+    )
+
+
+def facts_of(message: Claim | Message) -> Facts:
+    """What the message knows beyond the rows. Raises InvalidTag if it was sealed with another key."""
+    if message.facts is None:
+        return Facts()
+    return FACTS.validate_json(unseal(message.facts, _place("facts", message.message_id)))
+
+
+def content_of(claim: Claim) -> bytes | None:
+    """The mail's bytes, None before the first try. Raises InvalidTag if they were sealed with another key."""
+    return unseal(claim.content, _place("content", claim.message_id)) if claim.content else None
+
+
+def first_id(claim: Claim) -> str:
+    """The Message-ID of the first mail that this recipient got about the visit; empty if there is none."""
+    query = (
+        sa.select(Message.message_id)
+        .where(
+            Message.appointment_id == claim.appointment_id,
+            Message.role == claim.role,
+            Message.address == claim.address,
+            Message.state == "sent",
+            Message.id < claim.id,
+        )
+        .order_by(Message.id)
+    )
+    return db.session.scalar(query.limit(1)) or ""
+
+
+def rendered(claim: Claim, content: bytes) -> bool:
+    """Keep the mail's bytes for every retry. False if the lease was lost, and nothing is kept."""
+    return _update(claim, content=seal(content, _place("content", claim.message_id)))
+
+
+def sent(claim: Claim, now: datetime) -> bool:
+    """Note that the mail was taken. False if the lease was lost."""
+    return _update(claim, state="sent", ended_at=now, lease_until=None, error=None)
+
+
+def failed(claim: Claim, error: str, now: datetime) -> bool:
+    """Note that the mail will never be sent, and why in a word or an SMTP code. False if the lease was lost."""
+    return _update(claim, state="failed", ended_at=now, lease_until=None, error=error)
+
+
+def dropped(claim: Claim, now: datetime) -> bool:
+    """Note that there is nothing left to say. False if the lease was lost."""
+    return _update(claim, state="superseded", ended_at=now, lease_until=None)
+
+
+def retry(claim: Claim, error: str, due_at: datetime) -> bool:
+    """Give the lease back; the next try is at `due_at`. False if the lease was lost."""
+    return _update(claim, due_at=due_at, lease_until=None, error=error)
+
+
+def settle(clinic_id: int, now: datetime) -> None:
+    """Count every message that waits about a visit of the clinic as sent, though it never was.
+
+    For visits that are not real: the demonstration's month, or a book to measure on.
+    """
+    waiting = (Message.clinic_id == clinic_id, Message.appointment_id.is_not(None), Message.state == "queued")
+    db.session.execute(sa.update(Message).where(*waiting).values(state="sent", ended_at=now, attempts=1))
+
+
+def wipe(ended_before: datetime) -> int:
+    """Throw away what was in messages that ended before then. Returns of how many."""
+    query = (
+        sa.update(Message)
+        .where(Message.ended_at <= ended_before, sa.or_(Message.content.is_not(None), Message.facts.is_not(None)))
+        .values(content=None, facts=None)
+    )
+    return int(db.session.execute(query).rowcount)  # type: ignore[attr-defined]
+
+
+def _tell(
+    appointment: Appointment,
+    notice: Notice,
+    addresses: Mapping[Recipient, str],
+    facts: Facts,
+    now: datetime,
+    due_at: datetime,
+    *,
+    is_first: bool,
+) -> None:
+    was = facts.was
+    address = addresses.get(notice.to, "")
+    uid, sequence = appointment.uid, appointment.sequence
+    if notice.former:
+        if was is None:
+            return
+        address = was.patient_address if notice.to is Recipient.PATIENT else was.practitioner_address
+        if was.uid != uid:
+            # The old event has a life of its own; its end counts on from there.
+            uid, sequence = was.uid, was.sequence + 1
+    if not address:
+        return
+    unsent = [] if is_first else _superseded(appointment, notice.to, address, now)
+    said = as_sent(notice, told=Told.NOTHING if is_first else _told(appointment, notice.to, address))
+    if said is None:
+        return
+    kind = said.kind
+    for earlier in unsent:
+        kind = joined(Kind(earlier.kind), kind)
+        if kind is Kind.MOVED:
+            # Nobody heard of the time between: the move is told from where the visit stood before the first one.
+            facts = replace(facts, was=facts_of(earlier).was or facts.was)
+    put(
+        clinic_id=appointment.clinic_id,
+        appointment_id=appointment.id,
+        kind=kind,
+        role=said.to,
+        method=said.method,
+        address=address,
+        language=_language(appointment, said.to),
+        facts=replace(facts, uid=uid, sequence=sequence, stamped_at=appointment.stamped_at),
+        now=now,
+        due_at=due_at,
+    )
+
+
+def _superseded(appointment: Appointment, role: Recipient, address: str, now: datetime) -> list[Message]:
+    """Drop the messages to this recipient that a new one makes superfluous; a CANCEL never is.
+
+    Returns those that nobody can have heard of, oldest first.
+    """
+    query = (
+        sa.select(Message)
+        .where(
+            Message.appointment_id == appointment.id,
+            Message.role == role.value,
+            Message.address == address,
+            Message.state == "queued",
+            sa.or_(Message.method.is_(None), Message.method != Method.CANCEL.value),
+            _free(now),
+        )
+        .order_by(Message.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    messages = list(db.session.scalars(query))
+    for message in messages:
+        message.state = "superseded"
+        message.ended_at = now
+        message.lease_until = None
+    db.session.flush()
+    return [message for message in messages if message.attempts == 0]
+
+
+def _told(appointment: Appointment, role: Recipient, address: str) -> Told:
+    """What may have reached this recipient. A mail that was tried once may have been taken, whatever was said."""
+    query = (
+        sa.select(Message.method, Message.attempts)
+        .where(
+            Message.appointment_id == appointment.id,
+            Message.role == role.value,
+            Message.address == address,
+            Message.state != "failed",
+        )
+        .order_by(Message.id)
+    )
+    told = Told.NOTHING
+    for method, attempts in db.session.execute(query):
+        if method == Method.CANCEL.value:
+            told = Told.MAIL
+        elif attempts and method == Method.REQUEST.value:
+            told = Told.EVENT
+        elif attempts and told is Told.NOTHING:
+            told = Told.MAIL
+    return told
+
+
+def _language(appointment: Appointment, role: Recipient) -> str:
+    if role is Recipient.PATIENT:
+        return appointment.language
+    return str(db.session.get_one(Clinic, appointment.clinic_id).languages[0])
+
+
+def _free(now: datetime) -> sa.ColumnElement[bool]:
+    return sa.or_(Message.lease_until.is_(None), Message.lease_until <= now)
+
+
+def _update(claim: Claim, **values: object) -> bool:
+    query = (
+        sa.update(Message)
+        .where(Message.id == claim.id, Message.state == "queued", Message.attempts == claim.attempt)
+        .values(**values)
+    )
+    return bool(db.session.execute(query).rowcount == 1)  # type: ignore[attr-defined]
+
+
+def _place(column: str, message_id: str) -> str:
+    return f"message.{column}:{message_id}"
