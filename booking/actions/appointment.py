@@ -16,7 +16,7 @@ from booking.domain.availability import Wish
 from booking.domain.errors import NotAllowed, PatientBusy, TooLate, TooManyVisits, WrongStatus
 from booking.domain.message import Facts, Kind, Recipient, Transition, Was
 from booking.domain.time import local
-from booking.store import access, diary, outbox, patient
+from booking.store import access, diary, outbox, patient, staff
 from booking.store import appointment as appointments
 from booking.store import hold as holds
 from booking.store.access import IdempotencyKey
@@ -185,6 +185,19 @@ def offer(
     return _moved(appointment, start, practitioner, None, by, now, message=message, offered=True)
 
 
+@transaction
+def settle(clinic_id: int, public_id: str, *, by: Caller, now: datetime) -> Appointment:
+    """The desk has looked at a marked visit and leaves it as it is: the mark goes. Harmless without one."""
+    appointment, _ = _locked(clinic_id, public_id)
+    if appointment.needs_desk is None:
+        return appointment
+    mark, appointment.needs_desk = appointment.needs_desk, None
+    appointment.updated_at = now
+    appointments.record(appointment, Status(appointment.status), by=by, now=now, settled=mark)
+    bump_board(clinic_id)
+    return appointment
+
+
 def lapse(now: datetime) -> int:
     """End the requests that nobody answered in time, and tell their patients. Returns how many."""
     ended = 0
@@ -204,9 +217,11 @@ def _lapse(clinic_id: int, public_id: str, now: datetime) -> bool:
 
 @transaction
 def sweep(now: datetime) -> None:
-    """Throw away what has had its time: expired holds, the ticks of past visits, old counters and requests' keys."""
+    """Throw away what has had its time: expired holds, the ticks of past visits, old counters, requests' keys and
+    sign-in links."""
     holds.sweep(now)
     access.prune(now, idempotency_before=now - timedelta(days=2))
+    staff.prune(now - timedelta(days=1))
 
 
 def _take(
@@ -290,7 +305,7 @@ def _new(
 
 def _stand(appointment: Appointment, hold: Hold) -> None:
     """Make the appointment's row say when, where and with whom its hold is."""
-    zone = db.session.get_one(Location, hold.location_id).zone
+    zone = diary.current_plan(hold.clinic_id).locations[hold.location_id].zone
     appointment.practitioner_id = hold.practitioner_id
     appointment.room_id = hold.room_id
     appointment.location_id = hold.location_id
@@ -398,6 +413,10 @@ def _was(appointment: Appointment) -> Was:
     )
 
 
+def _where_and_when(was: Was) -> tuple[datetime, datetime, str]:
+    return was.starts_at, was.ends_at, was.location
+
+
 def _invited(practitioner: Actor) -> str:
     return practitioner.email if practitioner.invites and practitioner.email else ""
 
@@ -436,10 +455,8 @@ def _tell(
 ) -> None:
     """Queue what is to be said of the change from `old` (None: it is new) to the row's present status."""
     practitioner = db.session.get_one(Actor, appointment.practitioner_id)
-    place = db.session.get_one(Location, appointment.location_id)
     status = Status(appointment.status)
-    stands = (appointment.starts_at, appointment.ends_at, place.name)
-    moved = was is not None and (was.starts_at, was.ends_at, was.location) != stands
+    moved = was is not None and _where_and_when(was) != _where_and_when(_was(appointment))
     transition = Transition(
         old=old,
         new=status,

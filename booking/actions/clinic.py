@@ -335,7 +335,12 @@ def _stored(clinic: Clinic, known: Entries) -> ClinicFile:
     gives = {link: services[link.service_id].slug for link in known.links if link.actor_id in people}
     uses = {link: rooms[link.actor_id].slug for link in known.links if link.actor_id in rooms}
     return ClinicFile(
-        clinic=_read(file.Clinic, clinic, confirmation=file.Confirmation(clinic.confirmation)),
+        clinic=_read(
+            file.Clinic,
+            clinic,
+            confirmation=file.Confirmation(clinic.confirmation),
+            notices=file.Notices(clinic.notices),
+        ),
         locations=tuple(_read(file.Location, row) for row in known.locations if row.archived_at is None),
         rooms=tuple(
             file.Room(row.slug, row.name, locations[row.location_id].slug, row.capacity)

@@ -42,6 +42,14 @@ class Confirmation(StrEnum):
     REQUEST_NEW = "request-new"  # the desk confirms new patients
 
 
+class Notices(StrEnum):
+    """Which mails the clinic's own address gets of what its patients do."""
+
+    NONE = "none"
+    REQUESTS = "requests"
+    ALL = "all"
+
+
 class StaffRole(StrEnum):
     OWNER = "owner"
     FRONT_DESK = "front-desk"
@@ -74,6 +82,7 @@ class Clinic:
     horizon: int = 60
     cancellation_notice: int = 720
     open_visits_per_patient: int = 4
+    notices: Notices = Notices.REQUESTS
     contact: Text | None = None
     privacy: Text | None = None
     before_you_come: tuple[Text, ...] = ()
@@ -340,6 +349,7 @@ def _clinic(table: read.Table) -> Clinic:
         horizon=table.get("horizon", read.whole(1, 730), 60),
         cancellation_notice=table.get("cancellation_notice", minutes, 720),
         open_visits_per_patient=table.get("open_visits_per_patient", read.whole(1, 100), 4),
+        notices=Notices(table.get("notices", read.one_of(list(Notices)), "") or "requests"),
         contact=table.get("contact", prose, None),
         privacy=table.get("privacy", prose, None),
         before_you_come=table.get("before_you_come", read.list_of(short), ()),
