@@ -63,7 +63,8 @@ def html(id: str) -> Response:
     kept = _find(id)
     if not kept.mail.html:
         raise NotFound
-    response = make_response(kept.mail.html)
+    # Links leave the frame, as they leave a mail program.
+    response = make_response(kept.mail.html.replace("<head>", '<head><base target="_blank">', 1))
     response.headers["Content-Security-Policy"] = FRAME_POLICY
     response.headers["X-Frame-Options"] = "SAMEORIGIN"
     return response
