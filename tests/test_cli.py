@@ -24,8 +24,10 @@ from booking import cli as command_line
 from booking import create_app
 from booking.cli import cli
 from booking.demo import SLUGS
+from booking.settings import Settings
 from tests.cast import ELM
 
+README = Path(__file__).parent.parent / "README.md"
 DEMO = Path(__file__).parent.parent / "booking" / "demo"
 Booking = Callable[..., Result]
 
@@ -77,6 +79,12 @@ def test_every_command_shows_an_example_in_its_help(booking: Booking, command: t
     result = booking(*command, "--help")
     assert result.exit_code == 0
     assert f"Example: booking {' '.join(command)}" in result.stdout
+
+
+def test_the_readme_names_every_command_and_every_setting() -> None:
+    readme = README.read_text(encoding="utf-8")
+    assert [" ".join(command) for command in commands(cli) if f"`booking {' '.join(command)}" not in readme] == []
+    assert [name for name in Settings.model_fields if f"`BOOKING_{name.upper()}`" not in readme] == []
 
 
 def test_wrong_usage_ends_with_2_and_a_fault_with_1(booking: Booking) -> None:
