@@ -1,14 +1,11 @@
-"""What the forms of all audiences share: their base, and text as it is kept."""
+"""What the forms of all audiences share: their base. What is typed into them becomes values in `formats/contact`."""
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
 from flask_wtf import FlaskForm
-
-NOTE_LENGTH = 500
 
 
 class Form(FlaskForm):
@@ -20,18 +17,3 @@ class Form(FlaskForm):
     def validate(self, extra_validators: Mapping[str, Any] | None = None) -> bool:
         """Whether every field has the shape it should have; if not, their errors say what is wrong."""
         return bool(super().validate(extra_validators))  # type: ignore[no-untyped-call]
-
-
-def tidy(text: str | None) -> str:
-    """One line as it is kept: composed characters, single spaces."""
-    return " ".join(unicodedata.normalize("NFC", text or "").split())
-
-
-def tidy_lines(text: str | None) -> str:
-    """Several lines, composed, with plain line ends."""
-    return unicodedata.normalize("NFC", text or "").replace("\r\n", "\n").replace("\r", "\n").strip()
-
-
-def is_readable(text: str) -> bool:
-    """Free of control characters, unassigned ones and halves of characters."""
-    return all(char == "\n" or unicodedata.category(char) not in ("Cc", "Cs", "Cn", "Co") for char in text)

@@ -13,13 +13,14 @@ from wtforms.validators import Length
 from booking.actions import appointment
 from booking.domain.appointment import Status
 from booking.domain.errors import WrongStatus
+from booking.formats.contact import NOTE_LENGTH, tidy_lines
 from booking.web.access import allow
 from booking.web.desk import outcome, visits
 from booking.web.desk.blueprint import DESK, blueprint
 from booking.web.desk.outcome import Deed
 from booking.web.desk.requests import readable
 from booking.web.desk.visits import Visit
-from booking.web.forms import NOTE_LENGTH, Form, tidy_lines
+from booking.web.forms import Form
 
 
 class CancelForm(Form):

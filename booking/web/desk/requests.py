@@ -20,6 +20,7 @@ from booking.domain.appointment import Status
 from booking.domain.availability import Plan, Slot, Wish
 from booking.domain.errors import Invalid, NotFound, NotOffered, PatientBusy, SlotTaken, WrongStatus
 from booking.domain.time import local
+from booking.formats.contact import NOTE_LENGTH, is_readable, tidy_lines
 from booking.store import appointment as appointments
 from booking.store.appointment import Appointment
 from booking.web import errors
@@ -28,7 +29,7 @@ from booking.web.desk import outcome, visits
 from booking.web.desk.blueprint import DESK, READERS, blueprint
 from booking.web.desk.outcome import Deed
 from booking.web.desk.visits import Visit
-from booking.web.forms import NOTE_LENGTH, Form, is_readable, tidy_lines
+from booking.web.forms import Form
 from booking.web.patient import ask
 
 DAYS_SHOWN = 3

@@ -10,11 +10,12 @@ from wtforms.validators import Email, InputRequired, Length
 
 from booking.actions import staff
 from booking.domain.errors import NotFound
+from booking.formats.contact import tidy
 from booking.store import staff as records
 from booking.web import access
 from booking.web.access import allow, limit, safe_next
 from booking.web.desk.blueprint import blueprint
-from booking.web.forms import Form, tidy
+from booking.web.forms import Form
 
 
 class SignInForm(Form):

@@ -17,6 +17,7 @@ from booking.actions import outbox, slot
 from booking.domain.appointment import OPEN, OVER, Status, changeable_until
 from booking.domain.errors import BookingError, NotFound, NotOffered, PatientBusy, SlotTaken, TooLate, WrongStatus
 from booking.formats import ical
+from booking.formats.contact import NOTE_LENGTH, tidy_lines
 from booking.store import appointment as appointments
 from booking.store.appointment import Appointment, Change
 from booking.store.base import db
@@ -26,7 +27,7 @@ from booking.store.practitioner import Actor, Service
 from booking.store.sealed import unseal
 from booking.web import errors
 from booking.web.access import allow, open_visit
-from booking.web.forms import NOTE_LENGTH, Form, tidy_lines
+from booking.web.forms import Form
 from booking.web.patient import ask, home, times
 from booking.web.patient.ask import Ask
 from booking.web.patient.blueprint import blueprint

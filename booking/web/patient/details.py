@@ -7,37 +7,34 @@ import secrets
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-import phonenumbers
-from email_validator import EmailNotValidError, validate_email
 from flask import g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from itsdangerous import BadSignature, URLSafeSerializer
-from phonenumbers import NumberParseException, ValidationResult
 from wtforms import BooleanField, Field, StringField, TextAreaField
 from wtforms.validators import StopValidation, ValidationError
 
 from booking.actions import appointment as visits
 from booking.actions import slot
-from booking.domain import availability as heart
 from booking.domain.access import digest
 from booking.domain.appointment import changeable_until
 from booking.domain.availability import Location, Practitioner, Wish
 from booking.domain.errors import BookingError, KeyReused, NotOffered, PatientBusy, SlotTaken, TooManyVisits
 from booking.domain.time import local
+from booking.formats.contact import NOTE_LENGTH, email_address, is_name, is_readable, phone_number, tidy, tidy_lines
 from booking.store.access import IdempotencyKey
 from booking.store.base import settings
 from booking.store.hold import Hold
 from booking.store.patient import Person
 from booking.web import errors
 from booking.web.access import address, allow, limit, remember_visit
-from booking.web.forms import NOTE_LENGTH, Form, is_readable, tidy, tidy_lines
+from booking.web.forms import Form
 from booking.web.patient import ask, times
 from booking.web.patient.ask import Ask
 from booking.web.patient.blueprint import blueprint
 
-NAME_LENGTH, EMAIL_LENGTH, KEY_LENGTH = 100, 254, 100
+KEY_LENGTH = 100
 FASTEST, SLOWEST = 2, 24 * 3600  # seconds in which a person fills in the form
 
 
@@ -54,8 +51,7 @@ class DetailsForm(Form):
     key = StringField()  # the same for every sending of one form
 
     def validate_name(self, field: Field) -> None:
-        name = field.data
-        if not any(char.isalpha() for char in name) or len(name) > NAME_LENGTH or not is_readable(name):
+        if not is_name(field.data):
             raise ValidationError(errors.fault_words("name"))
 
     def validate_phone(self, field: Field) -> None:
@@ -83,26 +79,6 @@ class DetailsForm(Form):
             phone_number(self.phone.data, g.clinic.region) if self.phone.data else None,
             g.language,
         )
-
-
-def phone_number(text: str, region: str) -> str | None:
-    """The number in E.164 as somebody in the region means it; None if it can't be one."""
-    try:
-        number = phonenumbers.parse(text, region)
-    except NumberParseException:
-        return None
-    if len(text) > 40 or phonenumbers.is_possible_number_with_reason(number) != ValidationResult.IS_POSSIBLE:
-        return None
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-
-
-def email_address(text: str) -> str | None:
-    """The address in its normal form; None if it can't be one. Nobody is asked over the network."""
-    try:
-        found = validate_email(text, check_deliverability=False).normalized
-    except EmailNotValidError:
-        return None
-    return found if len(found) <= EMAIL_LENGTH else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,8 +183,7 @@ def _why_not(wanted: Ask, start: datetime) -> NotOffered:
     book = slot.read(g.clinic.id, g.now)
     people = [wanted.practitioner] if wanted.practitioner else wanted.practitioners
     answers = [slot.why_not(book, replace(wanted.wish, practitioner=person.id), start) for person in people]
-    nearest = heart.nearest(book.plan, book, wanted.wish, start, g.now)
-    return NotOffered(start, min(answers, key=len, default=[]), nearest)
+    return NotOffered(start, min(answers, key=len, default=[]))
 
 
 def _is_from_a_person(form: DetailsForm) -> bool:

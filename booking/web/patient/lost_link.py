@@ -9,11 +9,11 @@ from wtforms import Field, StringField
 from wtforms.validators import ValidationError
 
 from booking.actions import patient as patients
+from booking.formats.contact import email_address, tidy
 from booking.web import errors
 from booking.web.access import address, allow, limit
-from booking.web.forms import Form, tidy
+from booking.web.forms import Form
 from booking.web.patient.blueprint import blueprint
-from booking.web.patient.details import email_address
 
 
 class LostLinkForm(Form):
