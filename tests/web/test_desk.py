@@ -200,7 +200,7 @@ def test_who_works_in_two_clinics_chooses(elm: Desk) -> None:
 
 PAGES = ["/desk/elm/", "/desk/elm/requests", "/desk/elm/why-not"]
 ABOUT_ONE = ["/requests/{id}/offer", "/requests/{id}/decline", "/appointments/{id}/cancel"]
-DEEDS = [*ABOUT_ONE, "/requests/{id}/confirm"]
+DEEDS = [*ABOUT_ONE, "/requests/{id}/confirm", "/appointments/{id}/settle"]
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -508,9 +508,7 @@ def test_cancelling_frees_the_time_and_goes_back_to_the_day(elm: Desk, cy: Flask
     assert cy.get(f"/desk/elm/appointments/{id}/cancel").status_code == 303
 
 
-def test_marked_visits_are_listed_until_they_are_over(
-    elm: Desk, cy: FlaskClient, set_clock: SetClock, now: datetime
-) -> None:
+def test_a_marked_visit_is_listed_until_the_desk_leaves_it_as_it_is(elm: Desk, cy: FlaskClient) -> None:
     id = elm.ask()
     press(cy, "/desk/elm/requests", f"/desk/elm/requests/{id}/confirm")
     with elm.make.app.app_context():
@@ -518,6 +516,23 @@ def test_marked_visits_are_listed_until_they_are_over(
         db.session.commit()
     assert "no longer fits them" in cy.get("/desk/elm/requests").text
     assert "no longer fits them" in cy.get(TUESDAY).text
+    for _ in range(2):
+        answer = press(cy, "/desk/elm/requests", f"/desk/elm/appointments/{id}/settle")
+        assert "The visit of Ada stays as it is." in cy.get(answer.location).text
+    assert "no longer fits them" not in cy.get("/desk/elm/requests").text
+    assert visit(elm, id).status == Status.BOOKED
+    assert count(elm, Change) == 3
+
+
+def test_a_marked_visit_that_is_over_is_not_listed(elm: Desk, cy: FlaskClient, set_clock: SetClock) -> None:
+    id = elm.ask("Mon 09:00")
+    press(cy, "/desk/elm/requests", f"/desk/elm/requests/{id}/confirm")
+    with elm.make.app.app_context():
+        db.session.execute(sa.update(Appointment).values(needs_desk="stranded"))
+        db.session.commit()
+    for minutes, is_listed in ((20, True), (40, True), (60, True), (89, True), (90, False)):
+        set_clock(elm.make.now + minutes * MINUTE)
+        assert ("no longer fits them" in cy.get("/desk/elm/requests").text) is is_listed, minutes
 
 
 # Why not

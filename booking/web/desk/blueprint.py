@@ -23,7 +23,8 @@ def _in_every_page() -> dict[str, Callable[[], object]]:
 def _waiting() -> int:
     """How many visits wait for the desk, for the bar on top."""
     clinic: Clinic = g.clinic
-    return sum(not is_patients_turn(found.waits_for) for found, _ in appointment.requests(clinic.id))
+    rows = appointment.requests(clinic.id)
+    return sum(not is_patients_turn(row.waits_for) and row.ends_at > g.now for row, _patient in rows)
 
 
 def is_patients_turn(waits_for: str | None) -> bool:

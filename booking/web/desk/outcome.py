@@ -26,6 +26,7 @@ class Deed(StrEnum):
     OFFERED = "offered"
     DECLINED = "declined"
     CANCELLED = "cancelled"
+    SETTLED = "settled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +53,10 @@ def of_request() -> Outcome | None:
         found = visits.one(request.args.get("visit", ""))
     except (ValueError, NotFound):
         return None
-    if is_so(deed, found.row):
-        return Outcome(words.outcome_words(found.row, found.patient), is_done=True)
-    return Outcome(words.missed_words(found.row, found.patient), is_done=False)
+    if not is_so(deed, found.row):
+        return Outcome(words.missed_words(found.row, found.patient), is_done=False)
+    tell = words.settled_words if deed is Deed.SETTLED else words.outcome_words
+    return Outcome(tell(found.row, found.patient), is_done=True)
 
 
 def is_so(deed: Deed, visit: Appointment) -> bool:
@@ -66,3 +68,5 @@ def is_so(deed: Deed, visit: Appointment) -> bool:
             return visit.status == Status.PENDING and visit.waits_for == "patient"
         case Deed.DECLINED | Deed.CANCELLED:
             return visit.status == Status.CANCELLED
+        case Deed.SETTLED:
+            return visit.needs_desk is None

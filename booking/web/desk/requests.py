@@ -60,7 +60,7 @@ def requests() -> str:
         "desk/requests.html",
         for_desk=[visit for visit in found if visit.waits_for_desk],
         for_patient=[visit for visit in found if visit.waits_for_patient],
-        marked=[visit for visit in found if visit.row.status != Status.PENDING],
+        marked=[visit for visit in found if visit.row.status != Status.PENDING and visit.row.ends_at > g.now],
         outcome=outcome.of_request(),
     )
 
@@ -129,6 +129,13 @@ def offer_now(id: str) -> ResponseReturnValue:
     except (SlotTaken, NotOffered, PatientBusy) as refusal:
         return _offer_page(visits.one(id), form, errors.words(refusal, visit.row.zone)), 409
     return outcome.show(Deed.OFFERED, visit.row)
+
+
+@blueprint.post("/desk/<clinic>/appointments/<id>/settle")
+@allow("staff", *DESK)
+def settle(id: str) -> ResponseReturnValue:
+    visit = appointment.settle(g.clinic.id, id, by=g.caller, now=g.now)
+    return outcome.show(Deed.SETTLED, visit)
 
 
 def _is_offered(visit: Appointment, start: datetime, practitioner: int) -> bool:

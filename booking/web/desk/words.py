@@ -100,6 +100,11 @@ def _stand(visit: Appointment) -> str:
     return "cancelled" if visit.status == Status.CANCELLED else "booked"
 
 
+def settled_words(_visit: Appointment, patient: Patient) -> str:
+    """That a marked visit stays as it is."""
+    return _("The visit of %(name)s stays as it is. Nobody is told.", name=patient.name)
+
+
 def missed_words(visit: Appointment, patient: Patient) -> str:
     """Why a step did not happen: somebody else was first."""
     status = status_words(Status(visit.status))
