@@ -14,8 +14,7 @@ from booking.domain.access import new_secret
 from booking.domain.errors import Busy, NotFound
 from booking.domain.message import Facts, Kind, Recipient
 from booking.store import outbox, staff
-from booking.store.base import db, transaction
-from booking.store.outbox import Message
+from booking.store.base import transaction
 from booking.store.staff import Staff
 
 LINK_LASTS = timedelta(minutes=15)
@@ -110,7 +109,7 @@ def _note_use(session: str, now: datetime) -> None:
         transaction(staff.touch_session)(session, now)
 
 
-def _mail(address: str, facts: Facts, clinic_id: int | None, language: str, now: datetime) -> Message:
+def _mail(address: str, facts: Facts, clinic_id: int | None, language: str, now: datetime) -> int:
     return outbox.put(
         clinic_id=clinic_id,
         appointment_id=None,
@@ -126,5 +125,4 @@ def _mail(address: str, facts: Facts, clinic_id: int | None, language: str, now:
 
 def _mail_nobody(address: str, facts: Facts, language: str, now: datetime) -> None:
     """The work of a mail, without one: what is written is taken back before anybody sees it."""
-    db.session.delete(_mail(address, facts, None, language, now))
-    db.session.flush()
+    outbox.forget(_mail(address, facts, None, language, now))

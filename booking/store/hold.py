@@ -112,6 +112,7 @@ WANTED_TICKS = sa.and_(
 EXPIRED = sa.select(hold_tick.c.hold_id).where(WANTED_TICKS, hold_tick.c.expires_at <= sa.bindparam("expired"))
 DROP_EXPIRED = sa.delete(hold).where(hold.c.id.in_(EXPIRED))
 SEATS = sa.select(hold_tick.c.actor_id, hold_tick.c.tick, hold_tick.c.seat).where(WANTED_TICKS)
+PLACE = sa.insert(hold).returning(hold.c.id)
 TAKE = insert_or_ignore(hold_tick)
 OWN = (
     sa.update(hold)
@@ -160,22 +161,21 @@ def place(
     else:
         raise SlotTaken(instant_of(wanted.start))
     room, ticks = needs
-    placed = Hold(
-        clinic_id=wanted.clinic,
-        appointment_id=appointment_id,
-        session_key=session_key,
-        service_id=wanted.service,
-        practitioner_id=candidate.practitioner,
-        room_id=room,
-        location_id=candidate.location,
-        new_patient=wanted.new_patient,
-        starts_at=instant_of(wanted.start),
-        ends_at=instant_of(wanted.start + wanted.shape.stay),
-        last_tick=max((tick for _, tick in ticks), default=wanted.start),
-        expires_at=expires_at,
-    )
-    db.session.add(placed)
-    db.session.flush()
+    row = {
+        "clinic_id": wanted.clinic,
+        "appointment_id": appointment_id,
+        "session_key": session_key,
+        "service_id": wanted.service,
+        "practitioner_id": candidate.practitioner,
+        "room_id": room,
+        "location_id": candidate.location,
+        "new_patient": wanted.new_patient,
+        "starts_at": instant_of(wanted.start),
+        "ends_at": instant_of(wanted.start + wanted.shape.stay),
+        "last_tick": max((tick for _, tick in ticks), default=wanted.start),
+        "expires_at": expires_at,
+    }
+    placed = Hold(id=db.session.execute(PLACE, row).scalar_one(), **row)
     _insert(placed, ticks, seats)
     if expires_at is None:
         _bump(placed)
@@ -196,7 +196,8 @@ def release(held: Hold) -> None:
     if held.expires_at is None:
         _bump(held)
     db.session.execute(RELEASE, {"hold": held.id})  # its ticks go with it
-    db.session.expunge(held)
+    if held in db.session:
+        db.session.expunge(held)
 
 
 def actors_of(held: Hold) -> set[int]:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Mapped, aliased, mapped_column
 
 from booking.domain.message import Facts, Kind, Method, Notice, Recipient, Told, Transition, as_sent, joined, notices
 from booking.store.appointment import Appointment
-from booking.store.base import Base, db, settings
+from booking.store.base import Base, db, settings, table
 from booking.store.clinic import Clinic
 from booking.store.sealed import seal, unseal
 
@@ -75,6 +75,9 @@ class Claim:
     created_at: datetime
 
 
+PUT = sa.insert(table(Message)).returning(Message.id)
+
+
 def tell(
     appointment: Appointment,
     transition: Transition,
@@ -105,27 +108,30 @@ def put(
     now: datetime,
     facts: Facts | None = None,
     due_at: datetime | None = None,
-) -> Message:
-    """Add one message to the outbox, in the caller's transaction."""
+) -> int:
+    """Add one message to the outbox, in the caller's transaction; its id."""
     message_id = f"<{uuid.uuid4()}@{settings().mail_domain}>"
-    message = Message(
-        clinic_id=clinic_id,
-        appointment_id=appointment_id,
-        kind=kind.value,
-        role=role.value,
-        method=method.value if method else None,
-        address=address,
-        language=language,
-        facts=seal(FACTS.dump_json(facts), _place("facts", message_id)) if facts else None,
-        state="queued",
-        due_at=due_at or now,
-        attempts=0,
-        message_id=message_id,
-        created_at=now,
-    )
-    db.session.add(message)
-    db.session.flush()
-    return message
+    row = {
+        "clinic_id": clinic_id,
+        "appointment_id": appointment_id,
+        "kind": kind.value,
+        "role": role.value,
+        "method": method.value if method else None,
+        "address": address,
+        "language": language,
+        "facts": seal(FACTS.dump_json(facts), _place("facts", message_id)) if facts else None,
+        "state": "queued",
+        "due_at": due_at or now,
+        "attempts": 0,
+        "message_id": message_id,
+        "created_at": now,
+    }
+    return db.session.execute(PUT, row).scalar_one()
+
+
+def forget(message: int) -> None:
+    """Take a message back that nobody can have seen yet: it was added in this very transaction."""
+    db.session.execute(sa.delete(Message).where(Message.id == message))
 
 
 def was_told_lately(clinic_id: int, kind: Kind, address: str, *, since: datetime) -> bool:
