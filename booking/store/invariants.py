@@ -14,8 +14,10 @@ from booking.domain.time import tick_of
 from booking.store.appointment import Appointment, Change, note_of
 from booking.store.base import Base, db
 from booking.store.hold import Hold, HoldTick
+from booking.store.outbox import Message, facts_of
 from booking.store.practitioner import Actor
 
+MESSAGES = 1000
 SHOWN = 5  # examples of one kind of fault
 
 
@@ -31,6 +33,7 @@ def faults(now_tick: int) -> Iterator[tuple[str, list[str]]]:
     yield "every hold's ticks are its own", _wrong_ticks()
     yield "every row is of the same clinic as what it belongs to", _other_clinic()
     yield "a visit's status is its last change's", _wrong_status()
+    yield "the SEQUENCE of a visit's invites never goes back", _sequence_gone_back()
 
 
 def _over_capacity() -> list[str]:
@@ -146,6 +149,29 @@ def _wrong_status() -> list[str]:
         .where(last.c.new_status.is_distinct_from(Appointment.status))
     )
     return _named("visit", db.session.scalars(query.limit(SHOWN)))
+
+
+def _sequence_gone_back() -> list[str]:
+    """Looks at the newest messages only, since what they carried is sealed and is wiped in the end."""
+    newest = (
+        sa.select(Message, Appointment)
+        .join(Appointment, Appointment.id == Message.appointment_id)
+        .where(Message.method.is_not(None), Message.facts.is_not(None))
+        .order_by(Message.id.desc())
+        .limit(MESSAGES)
+    )
+    last: dict[tuple[str, str], int] = {}
+    found = []
+    for message, visit in reversed(db.session.execute(newest).all()):
+        try:
+            facts = facts_of(message)
+        except InvalidTag:
+            continue  # `unopened` says so
+        told = last.get((facts.uid, message.address), 0)
+        if facts.sequence < told or (facts.uid == visit.uid and facts.sequence > visit.sequence):
+            found.append(visit.public_id)
+        last[facts.uid, message.address] = facts.sequence
+    return _named("visit", found[:SHOWN])
 
 
 def _named(kind: str, ids: Iterable[object]) -> list[str]:
