@@ -37,6 +37,11 @@ def search(book: Diary, wish: Wish, since: date, until: date) -> Offer:
     return Offer(tuple(found), heart.first(book.plan, book, wish, window.stop, book.now))
 
 
+def starts(book: Diary, wish: Wish, since: date, until: date) -> dict[tuple[int, int], list[int]]:
+    """What `search` finds, as ticks by practitioner and location: for whoever writes out thousands."""
+    return heart.starts(book.plan, book, wish, _window(book.plan, wish, since, until), book.now)
+
+
 def first(book: Diary, wish: Wish, since: date | None = None) -> Slot | None:
     """The first time on offer from this local day on, or from now."""
     after = tick_of(book.now) if since is None else _window(book.plan, wish, since, since).start

@@ -79,6 +79,7 @@ __all__ = [
     "slots",
     "stage_faults",
     "stages_for",
+    "starts",
     "why_not",
 ]
 
@@ -155,6 +156,15 @@ def slots(plan: Plan, taken: Taken, wish: Wish, window: Window, now: datetime) -
         start, end = _stay(plan, wish, tick)
         found += [Slot(start, end, *pairs[rank]) for _, rank in row]
     return found
+
+
+def starts(plan: Plan, taken: Taken, wish: Wish, window: Window, now: datetime) -> dict[tuple[int, int], list[int]]:
+    """The same as `slots`, for thousands of them: the ticks on offer of each practitioner (in each location), in order.
+
+    Without any there is no entry.
+    """
+    window = _within_reach(plan, wish, window, now)
+    return {pair: list(ticks(bits, window)) for pair, bits in _starts(plan, taken, wish, window, now).items()}
 
 
 def first(plan: Plan, taken: Taken, wish: Wish, after: int, now: datetime) -> Slot | None:

@@ -73,10 +73,13 @@ def by_slug(slug: str) -> Clinic:
     return clinic
 
 
+# Asked in every request: building the statement anew would take longer than running it.
+_REVISIONS = sa.select(Clinic.id, Clinic.revision, Clinic.board_revision).where(Clinic.slug == sa.bindparam("slug"))
+
+
 def revisions(slug: str) -> tuple[int, int, int]:
     """The id, revision and board revision of the clinic of that slug. Raises NotFound."""
-    query = sa.select(Clinic.id, Clinic.revision, Clinic.board_revision).where(Clinic.slug == slug)
-    row = db.session.execute(query).one_or_none()
+    row = db.session.connection().execute(_REVISIONS, {"slug": slug}).one_or_none()
     if row is None:
         raise NotFound
     return row[0], row[1], row[2]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from booking.domain.availability import Slot
 from booking.domain.plan import Plan
+from booking.domain.time import instant_of
 
 
 @lru_cache(maxsize=32_768)
@@ -29,17 +30,21 @@ def plain(slot: Slot, plan: Plan) -> dict[str, Any]:
     }
 
 
-def text(slots: Iterable[Slot], plan: Plan) -> str:
-    """Many slots as the text of a JSON array. Slugs and instants have nothing in them that JSON would escape."""
-    zones = {id: location.zone for id, location in plan.locations.items()}
-    tails = {
-        (who, where): f'","practitioner":"{practitioner.slug}","location":"{location.slug}"}}'
-        for who, practitioner in plan.practitioners.items()
-        for where, location in plan.locations.items()
-    }
-    rows = [
-        f'{{"start":"{local_text(slot.start, zones[slot.location])}","end":"'
-        f"{local_text(slot.end, zones[slot.location])}{tails[slot.practitioner, slot.location]}"
-        for slot in slots
-    ]
-    return f"[{','.join(rows)}]"
+def text(starts: Mapping[tuple[int, int], Sequence[int]], stay: int, plan: Plan) -> str:
+    """Visits of `stay` ticks by practitioner and location as the text of a JSON array, by start.
+
+    Slugs and instants have nothing in them that JSON would escape.
+    """
+    rows: dict[int, list[str]] = {}
+    for (who, where), ticks in starts.items():
+        location = plan.locations[where]
+        tail = f'"practitioner":"{plan.practitioners[who].slug}","location":"{location.slug}"}}'
+        for tick in ticks:
+            rows.setdefault(tick, []).append(_times(tick, stay, location.zone) + tail)
+    return f"[{','.join([row for tick in sorted(rows) for row in rows[tick]])}]"
+
+
+@lru_cache(maxsize=65_536)
+def _times(tick: int, stay: int, zone: str) -> str:
+    start, end = local_text(instant_of(tick), zone), local_text(instant_of(tick + stay), zone)
+    return f'{{"start":"{start}","end":"{end}",'

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from booking.actions import slot
 from booking.web import slots as written
 from tests.cast import Make
 
@@ -150,6 +151,20 @@ def test_a_wrong_query_is_refused_by_name(site: Website) -> None:
     for query, field in WRONG_QUERIES:
         found = said(site.get(f"/slots?{query}"), 422)
         assert [fault["field"] for fault in found["errors"]] == [field], query
+
+
+def test_the_slots_are_those_that_the_search_finds(app: Flask, site: Website, make: Make, now: datetime) -> None:
+    make.appointment("Tue 10:00", service="needles")
+    make.hold("Wed 11:00")
+    for service in ("visit", "needles"):
+        given = said(site.get(f"/slots?service={service}&from=2027-01-11&to=2027-01-25"), 200)
+        with app.app_context():
+            book = slot.read(make.elm, now)
+            wish = make.wish(service, practitioner=None)
+            offer = slot.search(book, wish, date(2027, 1, 11), date(2027, 1, 25))
+            assert given["slots"] == [written.plain(found, book.plan) for found in offer.slots]
+            assert offer.next
+            assert given["next"] == written.plain(offer.next, book.plan)["start"]
 
 
 def test_sixty_two_days_may_be_asked_for(site: Website) -> None:

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from flask import Response, current_app, g, json, request
 
 from booking.actions import slot
-from booking.domain.availability import Wish
+from booking.domain.availability import Wish, shape, stages_for
 from booking.store.diary import Diary
 from booking.web import slots as written
 from booking.web.access import allow
@@ -35,10 +35,11 @@ def on_offer() -> Response:
         free = slot.per_day(book, wish, since, until)
         answer.set_data(json.dumps({"days": [{"date": str(day), "free": count} for day, count in free.items()]}))
         return answer
-    offer = slot.search(book, wish, since, until)
-    zones = book.plan.locations
-    after = written.local_text(offer.next.start, zones[offer.next.location].zone) if offer.next else None
-    answer.set_data(f'{{"slots":{written.text(offer.slots, book.plan)},"next":{json.dumps(after)}}}')
+    stay = shape(stages_for(book.plan.services[wish.service], wish.new)).stay
+    found = written.text(slot.starts(book, wish, since, until), stay, book.plan)
+    after = slot.first(book, wish, until)
+    later = written.plain(after, book.plan)["start"] if after else None
+    answer.set_data(f'{{"slots":{found},"next":{json.dumps(later)}}}')
     return answer
 
 
