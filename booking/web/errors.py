@@ -145,6 +145,14 @@ def fault_words(code: str) -> str:
             return _("Enter a phone number with its area code, like %(example)s", example=_example_phone())
         case "email":
             return _("Enter an e-mail address like name@example.com, or leave it empty")
+        case "email-needed":
+            return _("Enter an e-mail address like name@example.com")
+        case "text":
+            return _("This has characters in it that can't be kept. Please type it again")
+        case "date":
+            return _("There is no such date. Please choose a day again.")
+        case "instant":
+            return _("There is no such time. Please choose a time again.")
         case "contact":
             return _("Enter a phone number or an e-mail so that we can reach you")
         case "note":

@@ -84,7 +84,8 @@ class Ask:
 
     def arguments(self) -> dict[str, str]:
         """The same wish as the arguments of an address below its service's."""
-        return self.narrowing() | ({} if self.new is None else {"new": str(int(self.new))})
+        is_said = self.new is not None and self.needs_answer
+        return self.narrowing() | ({"new": str(int(bool(self.new)))} if is_said else {})
 
 
 def plan() -> Plan:

@@ -13,6 +13,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from booking.actions import slot
+from booking.domain import availability as heart
 from booking.domain import spells
 from booking.domain.availability import NewPatients, Slot
 from booking.domain.errors import NotOffered, SlotTaken
@@ -121,7 +122,7 @@ def hold(service: str) -> ResponseReturnValue:
     try:
         held = slot.hold(g.clinic.id, wanted.wish, start, session_key=g.session_key, now=g.now)
     except (SlotTaken, NotOffered) as error:
-        return page(wanted, refused=error), 409
+        return page(ask.read(service, request.form), refused=error), 409  # with anyone, if a button named somebody
     who = wanted.plan.practitioners[held.practitioner_id]
     where = wanted.plan.locations[held.location_id]
     details = link_to(wanted, "patient.details", start=f"{start:%Y-%m-%dT%H:%MZ}")
@@ -169,7 +170,9 @@ def page(wanted: Ask, *, refused: SlotTaken | NotOffered | None = None) -> str:
 
 def refusal_of(wanted: Ask, error: SlotTaken | NotOffered) -> Refusal:
     """What to say about a time that can't be had, with the nearest ones that can."""
-    return Refusal(errors.words(error, wanted.zone), [time_of(wanted, [option]) for option in error.alternatives[:3]])
+    book = slot.read(g.clinic.id, g.now)
+    nearest = heart.nearest(book.plan, book, wanted.wish, error.starts_at, g.now)
+    return Refusal(errors.words(error, wanted.zone), [time_of(wanted, [option]) for option in nearest])
 
 
 def found(wanted: Ask, link: Link, book: Diary) -> Times:
