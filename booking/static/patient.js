@@ -3,7 +3,7 @@
 const here = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
 function clock(instant, zone) {
-  return new Intl.DateTimeFormat(document.documentElement.lang, { hour: "numeric", minute: "2-digit", timeZone: zone })
+  return new Intl.DateTimeFormat(document.documentElement.lang, { timeStyle: "short", timeZone: zone })
     .format(new Date(instant)).toLowerCase();
 }
 

@@ -4,8 +4,16 @@ document.addEventListener("click", (event) => {
   const link = event.target.closest("a[data-swap]");
   if (!link || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
   event.preventDefault();
-  swap(link.dataset.swap, link.href).then(() => history.pushState({}, "", link.href)).catch(() => location.assign(link.href));
+  swap(link.dataset.swap, link.href).then(() => remember(link.href)).catch(() => location.assign(link.href));
 });
+
+// Going back or forth to an address that took part loads it anew; a jump within the page is left alone.
+addEventListener("popstate", (event) => event.state?.swapped && location.reload());
+
+function remember(url) {
+  history.replaceState({ swapped: true }, "");
+  history.pushState({ swapped: true }, "", url);
+}
 
 document.addEventListener("submit", (event) => {
   const form = event.target.closest("form[data-swap]");
@@ -17,8 +25,6 @@ document.addEventListener("submit", (event) => {
     form.requestSubmit(event.submitter);
   });
 });
-
-addEventListener("popstate", () => location.reload());
 
 async function swap(region, url, options) {
   const answer = await fetch(url, options);

@@ -7,5 +7,6 @@ from flask import Blueprint
 from booking.web.patient import shown
 
 blueprint = Blueprint("patient", __name__)
+blueprint.add_app_template_global(shown.language_tag)
 for show in shown.FILTERS:
     blueprint.add_app_template_filter(show)

@@ -70,6 +70,11 @@ def local_day(instant: datetime, zone: str) -> date:
     return local(instant, zone).date()
 
 
+def language_tag() -> str:
+    """The page's language for the browser: "en-GB" """
+    return i18n.locale().replace("_", "-")
+
+
 def zone_name(zone: str) -> str:
     """ "Chicago time" """
     return words.zone_name(zone, i18n.locale())
