@@ -568,11 +568,12 @@ def _work(app: Flask, stop: threading.Event) -> None:
 
 
 def _deliver() -> int:
-    """Send what is due and end the requests that nobody answered; how many there were."""
+    """End the requests that nobody answered, remind, and send what is due; how many there were."""
     from booking import clock
     from booking.actions import appointment, outbox
 
-    return appointment.lapse(clock.now()) + outbox.deliver(clock.now(), limit=BATCH)
+    now = clock.now()
+    return appointment.lapse(now) + appointment.remind(now) + outbox.deliver(now, limit=BATCH)
 
 
 def _sweep() -> None:

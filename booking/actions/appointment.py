@@ -215,6 +215,33 @@ def _lapse(clinic_id: int, public_id: str, now: datetime) -> bool:
     return True
 
 
+def remind(now: datetime) -> int:
+    """Queue the reminders of visits that start within a day. Returns how many.
+
+    Nobody is reminded twice of the same time, nor of a visit they were told of just now.
+    """
+    return sum(_remind(clinic_id, public_id, now) for clinic_id, public_id in outbox.to_remind(now))
+
+
+@transaction
+def _remind(clinic_id: int, public_id: str, now: datetime) -> bool:
+    appointment = appointments.by_public_id(clinic_id, public_id, lock=True)
+    email = db.session.get_one(Patient, appointment.patient_id).email
+    if appointment.status != Status.BOOKED or not email or not outbox.to_remind(now, only=public_id):
+        return False  # changed meanwhile, or another worker was quicker
+    outbox.put(
+        clinic_id=clinic_id,
+        appointment_id=appointment.id,
+        kind=Kind.REMINDER,
+        role=Recipient.PATIENT,
+        method=None,
+        address=email,
+        language=appointment.language,
+        now=now,
+    )
+    return True
+
+
 @transaction
 def sweep(now: datetime) -> None:
     """Throw away what has had its time: expired holds, the ticks of past visits, old counters, requests' keys and

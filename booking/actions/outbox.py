@@ -19,6 +19,7 @@ from booking import mail
 from booking.domain.access import token
 from booking.domain.appointment import Status, changeable_until
 from booking.domain.message import Addressee, Facts, Kind, Letterhead, Method, Recipient, Visit, settled
+from booking.domain.reminder import BEFORE
 from booking.formats import itip, letter, mime
 from booking.formats.words import text_in
 from booking.store import clinic as clinics
@@ -156,6 +157,8 @@ def _written(claim: Claim, now: datetime) -> bytes | None:
         head, text = _about_no_visit(claim, kind, facts)
     else:
         role = Recipient(claim.role)
+        if kind is Kind.REMINDER and not _is_still_to_come(claim, now):
+            return None
         told = _as_told(claim, kind, role, facts, now)
         said = settled(kind, told, facts.was)
         if said is None:
@@ -208,6 +211,12 @@ def _as_told(claim: Claim, kind: Kind, role: Recipient, facts: Facts, now: datet
             practitioner=was.practitioner,
         )
     return found
+
+
+def _is_still_to_come(claim: Claim, now: datetime) -> bool:
+    """Whether a reminder that waited, perhaps for hours, still has something to remind of."""
+    appointment = db.session.get_one(Appointment, claim.appointment_id)
+    return appointment.status == Status.BOOKED and now < appointment.starts_at <= now + BEFORE
 
 
 def _name(role: Recipient, told: Visit) -> str:

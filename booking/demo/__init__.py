@@ -153,6 +153,7 @@ class _Month:
             by=by,
             now=made_at,
             note=self.random.choice(NOTES) if self.random.random() < 0.08 else "",
+            remind=False,  # or tomorrow's patients would fill the mailbox
         )
         if visit.status == Status.BOOKED:
             self._follow(visit, made_at)

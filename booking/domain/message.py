@@ -25,6 +25,7 @@ class Kind(StrEnum):
     CALLED_OFF = "called-off"  # by the clinic
     DECLINED = "declined"
     LAPSED = "lapsed"
+    REMINDER = "reminder"
     REPLACED = "replaced"  # to a practitioner: the visit is somebody else's now
     ELSEWHERE = "elsewhere"  # to an address that the visit's mails no longer go to
     LIMIT = "limit"  # somebody tried to book in the patient's name, past the limit

@@ -221,6 +221,8 @@ def _subject(kind: Kind, role: Recipient, visit: Visit) -> str:
             return _("Changed: %(day)s, %(time)s, your visit at %(clinic)s") % facts
         case Kind.CANCELLED | Kind.CALLED_OFF | Kind.ELSEWHERE:
             return _("Cancelled: %(day)s, %(time)s at %(clinic)s") % facts
+        case Kind.REMINDER:
+            return _("Reminder: %(day)s, %(time)s, your visit at %(clinic)s") % facts
         case Kind.DECLINED | Kind.LAPSED:
             return _("Not booked: %(day)s, %(time)s at %(clinic)s") % facts
         case _:
@@ -241,6 +243,7 @@ def _sentence(kind: Kind, head: Letterhead) -> str:
         Kind.CALLED_OFF: _("We have to cancel your visit. We are sorry."),
         Kind.DECLINED: _("We can't give you this time. Nothing is booked."),
         Kind.LAPSED: _("Your request was not answered in time and has ended. Nothing is booked. We are sorry."),
+        Kind.REMINDER: _("We look forward to seeing you."),
         Kind.ELSEWHERE: _("Mail about this visit now goes to another address."),
     }[kind]
 

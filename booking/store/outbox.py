@@ -11,10 +11,13 @@ import sqlalchemy as sa
 from pydantic import TypeAdapter
 from sqlalchemy.orm import Mapped, aliased, mapped_column
 
+from booking.domain.appointment import Status
 from booking.domain.message import Facts, Kind, Method, Notice, Recipient, Told, Transition, as_sent, joined, notices
+from booking.domain.reminder import BEFORE, QUIET
 from booking.store.appointment import Appointment
 from booking.store.base import Base, db, settings, table
 from booking.store.clinic import Clinic
+from booking.store.patient import Patient
 from booking.store.sealed import seal, unseal
 
 LEASE = timedelta(minutes=2)
@@ -143,6 +146,35 @@ def was_told_lately(clinic_id: int, kind: Kind, address: str, *, since: datetime
         Message.created_at >= since,
     )
     return db.session.scalar(query.limit(1)) is not None
+
+
+def to_remind(now: datetime, *, only: str | None = None) -> list[tuple[int, str]]:
+    """Clinic and public id of the visits whose patients are to be reminded and were not since the last change.
+
+    At most a hundred, the soonest first; or one of them, to see whether it still is.
+    """
+    told = sa.exists().where(
+        Message.appointment_id == Appointment.id,
+        Message.kind == Kind.REMINDER.value,
+        Message.created_at >= Appointment.updated_at,
+    )
+    query = (
+        sa.select(Appointment.clinic_id, Appointment.public_id)
+        .join(Patient, Patient.id == Appointment.patient_id)
+        .where(
+            Appointment.status == Status.BOOKED,
+            Appointment.remind,
+            Appointment.starts_at > now,
+            Appointment.starts_at <= now + BEFORE,
+            Appointment.updated_at <= now - QUIET,
+            Patient.email.is_not(None),
+            ~told,
+        )
+    )
+    if only is not None:
+        query = query.where(Appointment.public_id == only)
+    rows = db.session.execute(query.order_by(Appointment.starts_at, Appointment.id).limit(100))
+    return [(clinic, public_id) for clinic, public_id in rows]
 
 
 def claim(now: datetime) -> Claim | None:

@@ -472,3 +472,38 @@ def test_nothing_is_left_behind_by_a_refusal(make: Make) -> None:
         for table in db.metadata.sorted_tables
     }
     assert before == after
+
+
+# Reminders
+
+
+def reminders() -> list[str]:
+    return list(db.session.scalars(sa.select(Message.address).where(Message.kind == "reminder")))
+
+
+def test_a_patient_is_reminded_once_a_day_before(make: Make) -> None:
+    visit = make.appointment("Wed 10:00")
+    a_day_before = visit.starts_at - timedelta(hours=24)
+    assert actions.remind(a_day_before - timedelta(minutes=1)) == 0
+    assert actions.remind(a_day_before) == 1
+    assert actions.remind(a_day_before + timedelta(minutes=1)) == 0
+    assert reminders() == ["ada@example.com"]
+
+
+def test_nobody_is_reminded_of_what_was_cancelled_or_booked_just_now_or_without_wanting_it(make: Make) -> None:
+    cancelled = make.appointment("Wed 10:00")
+    actions.cancel(make.elm, cancelled.public_id, by=CY, now=make.now)
+    make.appointment("Mon 10:00", person=make.person(**BEA))
+    start = make.at("Wed 11:00")
+    actions.book(make.elm, make.wish(), start, make.person(name="Eve"), remind=False, by=PUBLIC, now=make.now)
+    make.appointment("Wed 12:00", person=make.person(name="Tom", email=None, phone="+442079460155"))
+    assert actions.remind(make.now) == 0
+    assert actions.remind(make.at("Tue 12:30")) == 0
+
+
+def test_a_moved_visit_is_reminded_of_at_its_new_time(make: Make) -> None:
+    visit = make.appointment("Wed 10:00")
+    assert actions.remind(make.at("Tue 10:00")) == 1
+    actions.reschedule(make.elm, visit.public_id, make.at("Fri 10:00"), by=CY, now=make.at("Tue 11:00"))
+    assert actions.remind(make.at("Wed 10:00")) == 0
+    assert actions.remind(make.at("Thu 10:00")) == 1

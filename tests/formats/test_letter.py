@@ -22,6 +22,7 @@ PATIENTS = (
     Kind.CALLED_OFF,
     Kind.DECLINED,
     Kind.LAPSED,
+    Kind.REMINDER,
 )
 PRACTITIONERS = (
     Kind.BOOKED,
