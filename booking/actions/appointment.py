@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from booking.domain.access import WORKER, Caller, new_id, new_reference
 from booking.domain.appointment import OPEN, Status, changeable_until, lapses_at, may_become, starts_as
 from booking.domain.availability import Wish
-from booking.domain.errors import NotAllowed, PatientBusy, TooLate, TooManyVisits, WrongStatus
+from booking.domain.errors import BookingError, NotAllowed, PatientBusy, TooLate, TooManyVisits, WrongStatus
 from booking.domain.message import Facts, Kind, Recipient, Transition, Was
 from booking.domain.time import local
 from booking.store import access, diary, outbox, patient, staff
@@ -52,9 +52,12 @@ def book(
     """
     try:
         return _book(clinic_id, wish, start, person, by, now, note, remind, session_key, key, squeeze)
-    except TooManyVisits:
-        # The refusal undid everything; the known address hears of it all the same.
-        _tell_of_limit(clinic_id, person, now)
+    except BookingError as refusal:
+        # Refused perhaps because the very same request, sent twice at once, was carried out a moment ago.
+        if key and (before := access.earlier(clinic_id, key)):
+            return db.session.get_one(Appointment, before)
+        if isinstance(refusal, TooManyVisits):
+            _tell_of_limit(clinic_id, person, now)
         raise
 
 
@@ -77,11 +80,21 @@ def _book(
     if key and (before := access.earlier(clinic_id, key)):
         return db.session.get_one(Appointment, before)
     clinic = db.session.get_one(Clinic, clinic_id)
-    hold = _take(clinic, wish, start, now, session_key, squeeze=bool(squeeze))
-    patient_id, records = patient.find_or_add(clinic_id, person, now)
-    _check_patient(clinic, records, wish, hold, by, now)
-    appointment = _new(clinic, patient_id, person.language, hold, by, now, note=note, remind=remind)
-    holds.own(hold, appointment.id)
+    made: list[Appointment] = []
+
+    def owner(hold: Hold) -> int:
+        patient_id, records = patient.find_or_add(clinic_id, person, now)
+        _check_patient(clinic, records, wish, hold, by, now)
+        made.append(_new(clinic, patient_id, person.language, hold, by, now, note=note, remind=remind))
+        return made[0].id
+
+    held = holds.of_session(clinic_id, session_key, now) if session_key else None
+    if held and holds.is_for(held, wish, start):
+        holds.lock(clinic_id, holds.actors_of(held))
+        holds.own(held, owner(held))
+    else:
+        diary.take(clinic_id, wish, start, now=now, owner=owner, instead_of=held, squeeze=bool(squeeze))
+    [appointment] = made
     appointments.record(appointment, None, by=by, now=now, reason=squeeze, squeezed=bool(squeeze))
     if key:
         access.remember(clinic_id, key, appointment.id, now)
@@ -251,33 +264,6 @@ def sweep(now: datetime) -> None:
     staff.prune(now - timedelta(days=1))
 
 
-def _take(
-    clinic: Clinic, wish: Wish, start: datetime, now: datetime, session_key: str | None, *, squeeze: bool
-) -> Hold:
-    """The session's hold if it is for this time, else a new one in its place."""
-    held = holds.of_session(clinic.id, session_key, now) if session_key else None
-    if held and _is_for(held, wish, start):
-        holds.lock(clinic.id, holds.actors_of(held))
-        return held
-    return diary.take(
-        clinic.id,
-        wish,
-        start,
-        now=now,
-        expires_at=now + timedelta(minutes=clinic.hold_minutes),
-        instead_of=held,
-        squeeze=squeeze,
-    )
-
-
-def _is_for(held: Hold, wish: Wish, start: datetime) -> bool:
-    return (
-        (held.service_id, held.new_patient, held.starts_at) == (wish.service, wish.new, start)
-        and wish.practitioner in (None, held.practitioner_id)
-        and wish.location in (None, held.location_id)
-    )
-
-
 def _check_patient(clinic: Clinic, records: list[int], wish: Wish, hold: Hold, by: Caller, now: datetime) -> None:
     visits = appointments.open_visits(clinic.id, records, now)
     _check_not_busy(visits, hold.starts_at, hold.ends_at)
@@ -400,13 +386,14 @@ def _moved(
     message: str = "",
     offered: bool = False,
 ) -> Appointment:
-    clinic_id, public_id, old = appointment.clinic_id, appointment.public_id, Status(appointment.status)
+    clinic_id, public_id, appointment_id = appointment.clinic_id, appointment.public_id, appointment.id
+    old = Status(appointment.status)
     clinic = db.session.get_one(Clinic, clinic_id)
     wish = Wish(appointment.service_id, appointment.new_patient, practitioner, location, staff=by.is_desk)
-    before = holds.of_appointment(appointment.id)
+    before = holds.of_appointment(appointment_id)
     if before is None:
         raise WrongStatus(old)
-    hold = diary.take(clinic_id, wish, start, now=now, appointment_id=appointment.id, instead_of=before)
+    hold = diary.take(clinic_id, wish, start, now=now, owner=lambda _: appointment_id, instead_of=before)
     someone = db.session.get_one(Patient, appointment.patient_id)
     people = patient.same_person(someone)
     _check_not_busy(appointments.open_visits(clinic_id, people, now, but=appointment.id), hold.starts_at, hold.ends_at)

@@ -69,9 +69,14 @@ ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # no i, l, o, u: nothing to misre
 
 def new_id() -> str:
     """A new public id: 26 characters, 130 random bits. It stands in URLs."""
-    return "".join(secrets.choice(ALPHABET) for _ in range(26))
+    return _letters(26)
 
 
 def new_reference() -> str:
     """A new short reference for the phone, like 7K4M-2QXA without the dash: 8 characters, upper case."""
-    return "".join(secrets.choice(ALPHABET) for _ in range(8)).upper()
+    return _letters(8).upper()
+
+
+def _letters(count: int) -> str:
+    bits = secrets.randbits(5 * count)
+    return "".join(ALPHABET[bits >> 5 * n & 31] for n in range(count))

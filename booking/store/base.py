@@ -104,28 +104,47 @@ def transaction(action: Callable[P, R]) -> Callable[P, R]:
         for attempt in range(TRIES):
             db.session.rollback()  # ends the reading transaction of this request, whose snapshot is old
             db.session.expire_all()
-            g.in_transaction = True
+            g.in_transaction, g.changed_revisions = True, False
             try:
                 db.session.connection(execution_options={"writes": True})
                 result = action(*args, **kwargs)
                 db.session.commit()
+                return result
             except Stale:
-                db.session.rollback()
+                _undo()
             except DBAPIError as error:
-                db.session.rollback()
+                _undo()
                 if not _may_retry(error):
                     raise
             except BaseException:
-                db.session.rollback()
+                _undo()
                 raise
-            else:
-                return result
             finally:
                 g.in_transaction = False
             time.sleep(random.uniform(0.005, 0.05) * (attempt + 1))
         raise Busy
 
     return run
+
+
+def _undo() -> None:
+    db.session.rollback()
+    if g.changed_revisions:
+        # Something may have been remembered under a revision that never came to be.
+        current_app.extensions.pop(CACHES, None)
+
+
+CACHES = "booking-caches"
+C = TypeVar("C")
+
+
+def cache(kind: type[C]) -> C:
+    """What this process remembers of the database, of one kind: an empty one at first.
+
+    Whoever raises a revision under which something may be remembered sets `g.changed_revisions`.
+    """
+    found: C = current_app.extensions.setdefault(CACHES, {}).setdefault(kind, kind())
+    return found
 
 
 def _may_retry(error: DBAPIError) -> bool:

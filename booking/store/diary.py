@@ -7,14 +7,13 @@ Provisional holds are few and short-lived and are read each time.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import zip_longest
 from typing import Any
 
 import sqlalchemy as sa
-from flask import current_app
 
 from booking.domain import availability as heart
 from booking.domain.availability import (
@@ -30,13 +29,13 @@ from booking.domain.availability import (
 )
 from booking.domain.errors import NotFound, NotOffered, SlotTaken
 from booking.domain.time import instant_of, tick_of
-from booking.store import hold
+from booking.store import base, hold
 from booking.store.base import Stale, db, table
 from booking.store.clinic import Clinic, Location, Text
-from booking.store.hold import GRACE, Candidate, Hold, HoldTick, Wanted
+from booking.store.hold import GRACE, Candidate, Hold, HoldTick, Owner, Touched, Wanted
 from booking.store.practitioner import Actor, AvailableTime, ExtraTime, NotAvailable, Service, ServiceActor
 
-clinic, actor, hold_tick = table(Clinic), table(Actor), table(HoldTick)
+clinic, actor, hold_tick, touched = table(Clinic), table(Actor), table(HoldTick), table(Touched)
 REVISIONS = (
     sa.select(clinic.c.revision, actor.c.id, actor.c.revision)
     .outerjoin_from(clinic, actor, actor.c.clinic_id == clinic.c.id)
@@ -62,16 +61,44 @@ LASTING = (
 )
 PLAN_REVISION = sa.select(clinic.c.revision).where(clinic.c.id == sa.bindparam("clinic"))
 
-PAGE = 2048  # ticks: about a week
-MOST_PAGES = 50_000  # then the cache starts anew; a page of one actor is a few hundred bytes
+TOUCHED = (
+    sa.select(
+        touched.c.actor_id, touched.c.revision, touched.c.start, touched.c.stop, hold_tick.c.seat, hold_tick.c.tick
+    )
+    .outerjoin_from(
+        touched,
+        hold_tick,
+        sa.and_(
+            hold_tick.c.clinic_id == sa.bindparam("clinic"),
+            hold_tick.c.actor_id == touched.c.actor_id,
+            hold_tick.c.tick >= touched.c.start,
+            hold_tick.c.tick < touched.c.stop,
+            hold_tick.c.expires_at.is_(None),
+        ),
+    )
+    .where(
+        touched.c.actor_id.in_(sa.bindparam("actors", expanding=True)), touched.c.revision > sa.bindparam("revision")
+    )
+)
+
+PAGE = 2048  # ticks, about a week: what is read is rounded to this, so that the next question finds it
+
+
+@dataclass(frozen=True, slots=True)
+class Lasting:
+    """An actor's lasting time as it was at a revision: `levels[k]` has the ticks with more than k visits."""
+
+    revision: int
+    window: Window
+    levels: tuple[int, ...]
 
 
 @dataclass(slots=True)
 class Cache:
-    """What one process remembers. Wrong entries can't be found: each is kept with the revision it was read under."""
+    """What one process remembers. Each entry is kept with the revision it was read under, so none is used too long."""
 
     plans: dict[int, Plan] = field(default_factory=dict)
-    pages: dict[tuple[int, int], tuple[int, tuple[int, ...]]] = field(default_factory=dict)
+    lasting: dict[int, Lasting] = field(default_factory=dict)  # by actor
 
 
 @dataclass(slots=True)
@@ -87,17 +114,11 @@ class Diary:
 
     def levels(self, actors: Collection[int], window: Window) -> dict[int, tuple[int, ...]]:
         """Per actor: the ticks of the window with at least 1, 2, … visits, up to its capacity at least."""
-        pages = range(window.start // PAGE, -(-window.stop // PAGE))
-        lasting = self._lasting(actors, pages)
         keep = (1 << (window.stop - window.start)) - 1
-        skip = window.start - pages.start * PAGE
         found = {}
-        for actor in actors:
-            chunks = lasting[actor]
-            counts = [
-                sum(chunk[k] << (n * PAGE) for n, chunk in enumerate(chunks) if len(chunk) > k) >> skip & keep
-                for k in range(max(map(len, chunks), default=0))
-            ]
+        for actor, lasting in self._lasting(actors, window).items():
+            skip = window.start - lasting.window.start
+            counts = [level >> skip & keep for level in lasting.levels]
             if actor in self.freed:
                 freed = _bits([t - window.start for t in self.freed[actor] if window.start <= t < window.stop])
                 above = counts[1:]
@@ -113,35 +134,47 @@ class Diary:
         tick = int(self.now.timestamp()) // 300
         return repr((self.plan.clinic, self.plan.revision, sorted(self.revisions.items()), self.live, tick))
 
-    def _lasting(self, actors: Collection[int], pages: range) -> dict[int, list[tuple[int, ...]]]:
-        """Per actor the counts of each page, from the cache where it has them under the present revision."""
-        cache = _cache().pages
-        found = {}
-        for actor in actors:
-            known = [cache.get((actor, page)) for page in pages]
-            current = [entry[1] for entry in known if entry and entry[0] == self.revisions.get(actor)]
-            if len(current) == len(pages):
-                found[actor] = current
-        missing = [actor for actor in actors if actor not in found]
-        if missing:
-            read = self._read(missing, pages)
-            found |= read
-            if len(cache) > MOST_PAGES:
-                cache.clear()
-            for actor, chunks in read.items():
-                for page, chunk in zip(pages, chunks, strict=True):
-                    cache[actor, page] = (self.revisions.get(actor, 0), chunk)
-        return found
+    def _lasting(self, actors: Collection[int], window: Window) -> dict[int, Lasting]:
+        """Each actor's lasting time over the window at least: remembered, mended where it was touched, or read."""
+        cache = _cache().lasting
+        known = {a: entry for a in actors if (entry := cache.get(a)) and _covers(entry.window, window)}
+        behind = {a: entry for a, entry in known.items() if entry.revision < self.revisions.get(a, 0)}
+        mended = self._mended(behind) if behind else {}
+        known = {a: entry for a, entry in known.items() if a not in behind} | mended
+        unknown = [a for a in actors if a not in known]
+        read = self._read(unknown, window) if unknown else {}
+        cache |= mended | read
+        return known | read
 
-    def _read(self, actors: Collection[int], pages: range) -> dict[int, list[tuple[int, ...]]]:
-        start, stop = pages.start * PAGE, pages.stop * PAGE
+    def _mended(self, behind: Mapping[int, Lasting]) -> dict[int, Lasting]:
+        """These entries with what was touched since read anew; those whose every change is not on record left out."""
+        since = min(entry.revision for entry in behind.values())
+        where = {"clinic": self.plan.clinic, "actors": list(behind), "revision": since}
+        changes: dict[int, set[int]] = {actor: set() for actor in behind}
+        stretches: dict[int, set[tuple[int, int]]] = {actor: set() for actor in behind}
+        taken: dict[int, set[tuple[int, int]]] = {actor: set() for actor in behind}
+        for actor, revision, start, stop, seat, tick in db.session.execute(TOUCHED, where):
+            changes[actor].add(revision)
+            stretches[actor].add((start, stop))
+            if tick is not None:
+                taken[actor].add((seat, tick))
+        return {
+            actor: Lasting(self.revisions[actor], entry.window, _mend(entry, stretches[actor], taken[actor]))
+            for actor, entry in behind.items()
+            if changes[actor].issuperset(range(entry.revision + 1, self.revisions[actor] + 1))
+        }
+
+    def _read(self, actors: Collection[int], window: Window) -> dict[int, Lasting]:
+        """The actors' lasting time over the window and what was known of them before, in whole pages."""
+        windows = [window, *(entry.window for a in actors if (entry := _cache().lasting.get(a)))]
+        start = min(w.start for w in windows) // PAGE * PAGE
+        stop = -(-max(w.stop for w in windows) // PAGE) * PAGE
         counts: dict[int, list[int]] = {actor: [] for actor in actors}
         where = {"clinic": self.plan.clinic, "actors": list(actors), "start": start, "stop": stop}
         for actor, ticks in db.session.execute(LASTING, where):
             _count(counts[actor], _many_bits([int(tick) - start for tick in ticks.split()], stop - start))
-        keep = (1 << PAGE) - 1
         return {
-            actor: [tuple(level >> (n * PAGE) & keep for level in levels) for n in range(len(pages))]
+            actor: Lasting(self.revisions.get(actor, 0), Window(start, stop), tuple(levels))
             for actor, levels in counts.items()
         }
 
@@ -172,7 +205,7 @@ def take(
     now: datetime,
     expires_at: datetime | None = None,
     session_key: str | None = None,
-    appointment_id: int | None = None,
+    owner: Owner | None = None,
     instead_of: Hold | None = None,
     squeeze: bool = False,
 ) -> Hold:
@@ -192,6 +225,8 @@ def take(
     diary = read(clinic_id, now, without=instead_of.id if instead_of else None)
     if diary.plan.revision != known.revision:
         raise Stale  # the settings changed while we waited: others may have to be locked
+    if instead_of and not hold.is_there(instead_of):
+        raise Stale  # it was moved, ended or swept away while we waited
     wanted = Wanted(
         clinic=clinic_id,
         service=service.id,
@@ -207,7 +242,7 @@ def take(
             now=now,
             expires_at=expires_at,
             session_key=session_key,
-            appointment_id=appointment_id,
+            owner=owner,
             instead_of=instead_of,
             squeeze=squeeze,
         )
@@ -262,8 +297,7 @@ def plan(clinic_id: int, revision: int) -> Plan:
 
 
 def _cache() -> Cache:
-    found: Cache = current_app.extensions.setdefault("booking-diary", Cache())
-    return found
+    return base.cache(Cache)
 
 
 def _lasting_ticks(hold_id: int | None) -> dict[int, list[int]]:
@@ -280,6 +314,28 @@ def _bits(positions: list[int]) -> int:
     for position in positions:
         bits |= 1 << position
     return bits
+
+
+def _covers(known: Window, asked: Window) -> bool:
+    return known.start <= asked.start and asked.stop <= known.stop
+
+
+def _mend(entry: Lasting, stretches: Iterable[tuple[int, int]], taken: Iterable[tuple[int, int]]) -> tuple[int, ...]:
+    """The entry's levels with these stretches of ticks forgotten and (seat, tick) pairs put in their place."""
+    base, whole = entry.window.start, (1 << (entry.window.stop - entry.window.start)) - 1
+    forgotten = 0
+    for start, stop in stretches:
+        forgotten |= (1 << max(stop - base, 0)) - (1 << max(start - base, 0))
+    levels = [level & ~forgotten for level in entry.levels]
+    seats: dict[int, list[int]] = {}
+    for seat, tick in taken:
+        if tick >= base:
+            seats.setdefault(seat, []).append(tick - base)
+    for positions in seats.values():
+        _count(levels, _bits(positions) & whole)
+    while levels and not levels[-1]:
+        levels.pop()
+    return tuple(levels)
 
 
 def _many_bits(positions: list[int], size: int) -> int:

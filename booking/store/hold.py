@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
+from flask import g
 from sqlalchemy.orm import Mapped, mapped_column
 
-from booking.domain.availability import Shape
+from booking.domain.availability import Shape, Wish
 from booking.domain.errors import SlotTaken
 from booking.domain.time import instant_of, tick_of
 from booking.store.base import Base, Stale, db, dialect, insert_or_ignore, table
@@ -65,6 +66,17 @@ class HoldTick(Base):
     expires_at: Mapped[datetime | None]
 
 
+class Touched(Base):
+    """Which ticks of an actor's lasting time changed with a revision: so much, and no more, has to be read again."""
+
+    __tablename__ = "touched"
+
+    actor_id: Mapped[int] = mapped_column(sa.ForeignKey("actor.id"), primary_key=True)
+    revision: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    start: Mapped[int]  # tick
+    stop: Mapped[int]
+
+
 GRACE = timedelta(seconds=60)  # a hold guards its time a little longer than the patient is told
 
 
@@ -96,7 +108,7 @@ class Locked:
     capacity: Mapping[int, int]
 
 
-actor, hold, hold_tick = table(Actor), table(Hold), table(HoldTick)
+actor, hold, hold_tick, touched = table(Actor), table(Hold), table(HoldTick), table(Touched)
 LOCK = (
     sa.select(actor.c.id, actor.c.capacity)
     .where(actor.c.clinic_id == sa.bindparam("clinic"), actor.c.id.in_(sa.bindparam("actors", expanding=True)))
@@ -111,7 +123,9 @@ WANTED_TICKS = sa.and_(
 )
 EXPIRED = sa.select(hold_tick.c.hold_id).where(WANTED_TICKS, hold_tick.c.expires_at <= sa.bindparam("expired"))
 DROP_EXPIRED = sa.delete(hold).where(hold.c.id.in_(EXPIRED))
-SEATS = sa.select(hold_tick.c.actor_id, hold_tick.c.tick, hold_tick.c.seat).where(WANTED_TICKS)
+SEATS = sa.select(hold_tick.c.actor_id, hold_tick.c.tick, hold_tick.c.seat).where(
+    WANTED_TICKS, hold_tick.c.hold_id != sa.bindparam("but")
+)
 PLACE = sa.insert(hold).returning(hold.c.id)
 TAKE = insert_or_ignore(hold_tick)
 OWN = (
@@ -123,7 +137,20 @@ OWN_TICKS = sa.update(hold_tick).where(hold_tick.c.hold_id == sa.bindparam("hold
 BUMP = (
     sa.update(actor).where(actor.c.id.in_(sa.bindparam("actors", expanding=True))).values(revision=actor.c.revision + 1)
 )
+TOUCH = sa.insert(touched).from_select(
+    ["actor_id", "revision", "start", "stop"],
+    sa.select(
+        actor.c.id,
+        actor.c.revision,
+        sa.bindparam("start", type_=sa.Integer),
+        sa.bindparam("stop", type_=sa.Integer),
+    ).where(actor.c.id.in_(sa.bindparam("actors", expanding=True))),
+)
+KEPT_TOUCHED = 500  # revisions of each actor; a cache that is farther behind reads everything
 RELEASE = sa.delete(hold).where(hold.c.id == sa.bindparam("hold"))
+
+
+Owner = Callable[[Hold], int]  # makes the appointment of a hold that is about to be written; its id
 
 
 def lock(clinic_id: int, actors: Iterable[int]) -> Locked:
@@ -142,18 +169,17 @@ def place(
     now: datetime,
     expires_at: datetime | None = None,
     session_key: str | None = None,
-    appointment_id: int | None = None,
+    owner: Owner | None = None,
     instead_of: Hold | None = None,
     squeeze: bool = False,
 ) -> Hold:
     """Take the time of the first candidate that is free, provisionally or for an appointment: the only way to do so.
 
-    The ticks of the hold `instead_of` count as free and are given up. With `squeeze` the first candidate gets it
-    even over capacity. Raises SlotTaken if there is none; the caller's transaction is then still usable.
+    `owner` is told what was found and gives the id of the appointment whose it is. The ticks of the hold
+    `instead_of` count as free and are given up. With `squeeze` the first candidate gets it even over capacity.
+    Raises SlotTaken if there is none; the caller's transaction is then still usable.
     """
-    if instead_of:
-        release(instead_of)
-    seats = _seats(wanted, locked, now)
+    seats = _seats(wanted, locked, now, but=instead_of.id if instead_of else 0)
     for candidate in wanted.candidates:
         needs = _fitting(wanted, candidate, seats, locked, squeeze=squeeze)
         if needs is not None:
@@ -161,9 +187,11 @@ def place(
     else:
         raise SlotTaken(instant_of(wanted.start))
     room, ticks = needs
+    if instead_of:
+        release(instead_of)
     row = {
         "clinic_id": wanted.clinic,
-        "appointment_id": appointment_id,
+        "appointment_id": None,
         "session_key": session_key,
         "service_id": wanted.service,
         "practitioner_id": candidate.practitioner,
@@ -175,7 +203,10 @@ def place(
         "last_tick": max((tick for _, tick in ticks), default=wanted.start),
         "expires_at": expires_at,
     }
-    placed = Hold(id=db.session.execute(PLACE, row).scalar_one(), **row)
+    placed = Hold(**row)
+    if owner:
+        placed.appointment_id = row["appointment_id"] = owner(placed)
+    placed.id = db.session.execute(PLACE, row).scalar_one()
     _insert(placed, ticks, seats)
     if expires_at is None:
         _bump(placed)
@@ -205,6 +236,20 @@ def actors_of(held: Hold) -> set[int]:
     return {actor for actor in (held.practitioner_id, held.room_id) if actor is not None}
 
 
+def is_for(held: Hold, wish: Wish, start: datetime) -> bool:
+    """Whether this is the time, and the stages, that the wish is about."""
+    return (
+        (held.service_id, held.new_patient, held.starts_at) == (wish.service, wish.new, start)
+        and wish.practitioner in (None, held.practitioner_id)
+        and wish.location in (None, held.location_id)
+    )
+
+
+def is_there(held: Hold) -> bool:
+    """Whether the hold still stands in the database."""
+    return db.session.scalar(sa.select(Hold.id).where(Hold.id == held.id)) is not None
+
+
 def of_session(clinic_id: int, session_key: str, now: datetime) -> Hold | None:
     """The provisional hold of a browser session that still guards its time."""
     query = sa.select(Hold).where(
@@ -222,10 +267,12 @@ def sweep(now: datetime) -> None:
     """Delete the holds that expired, and those of visits that ended more than a day ago. History is in `change`."""
     over = Hold.last_tick < tick_of(now - timedelta(days=1))
     db.session.execute(sa.delete(Hold).where(sa.or_(Hold.expires_at <= now - GRACE, over)))
+    newest = sa.select(Actor.revision).where(Actor.id == Touched.actor_id).scalar_subquery()
+    db.session.execute(sa.delete(Touched).where(Touched.revision <= newest - KEPT_TOUCHED))
 
 
-def _seats(wanted: Wanted, locked: Locked, now: datetime) -> dict[tuple[int, int], set[int]]:
-    """Which seats are taken, per actor and tick of the visit; what expired among them is dropped."""
+def _seats(wanted: Wanted, locked: Locked, now: datetime, *, but: int) -> dict[tuple[int, int], set[int]]:
+    """Which seats are taken, `but` by one hold, per actor and tick of the visit; what expired among them is dropped."""
     where = {
         "clinic": wanted.clinic,
         "actors": list(locked.capacity),
@@ -234,7 +281,7 @@ def _seats(wanted: Wanted, locked: Locked, now: datetime) -> dict[tuple[int, int
     }
     db.session.execute(DROP_EXPIRED, where | {"expired": now - GRACE})
     seats: dict[tuple[int, int], set[int]] = {}
-    for actor_id, tick, seat in db.session.execute(SEATS, where):
+    for actor_id, tick, seat in db.session.execute(SEATS, where | {"but": but}):
         seats.setdefault((actor_id, tick), set()).add(seat)
     return seats
 
@@ -291,4 +338,7 @@ def _insert(placed: Hold, ticks: list[tuple[int, int]], seats: Mapping[tuple[int
 
 
 def _bump(held: Hold) -> None:
-    db.session.execute(BUMP, {"actors": sorted(actors_of(held))})
+    g.changed_revisions = True
+    actors = sorted(actors_of(held))
+    db.session.execute(BUMP, {"actors": actors})
+    db.session.execute(TOUCH, {"actors": actors, "start": tick_of(held.starts_at), "stop": held.last_tick + 1})

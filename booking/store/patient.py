@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from booking.domain.access import digest, new_id
-from booking.store.base import Base, db, dialect, insert_or_ignore, table
+from booking.store.base import Base, Stale, db, dialect, insert_or_ignore, table
 
 
 class Patient(Base):
@@ -62,7 +62,7 @@ KNOWN = (
     .order_by(patient.c.id)
     .with_for_update()
 )
-ADD = insert_or_ignore(patient)
+ADD = {name: insert.returning(patient.c.id) for name, insert in insert_or_ignore(patient).items()}
 
 
 def find_or_add(clinic_id: int, person: Person, now: datetime) -> tuple[int, list[int]]:
@@ -75,23 +75,24 @@ def find_or_add(clinic_id: int, person: Person, now: datetime) -> tuple[int, lis
     identity = digest("\n".join((_key(person.name), (person.email or "").casefold(), person.phone or "")))
     asked = {"clinic": clinic_id, "identity": identity, "email": person.email, "phone": person.phone}
     rows = db.session.execute(KNOWN, asked).all()
-    if not any(row.identity == identity for row in rows):
-        db.session.execute(
-            ADD[dialect()],
-            {
-                "public_id": new_id(),
-                "clinic_id": clinic_id,
-                "identity": identity,
-                "name": person.name,
-                "email": person.email,
-                "phone": person.phone,
-                "language": person.language,
-                "created_at": now,
-            },
-        )
-        rows = db.session.execute(KNOWN, asked).all()
-    [found] = [row.id for row in rows if row.identity == identity]
-    return found, [row.id for row in rows if _key(row.name) == _key(person.name)]
+    same = [row.id for row in rows if _key(row.name) == _key(person.name)]
+    known = [row.id for row in rows if row.identity == identity]
+    if known:
+        return known[0], same
+    row = {
+        "public_id": new_id(),
+        "clinic_id": clinic_id,
+        "identity": identity,
+        "name": person.name,
+        "email": person.email,
+        "phone": person.phone,
+        "language": person.language,
+        "created_at": now,
+    }
+    added = db.session.execute(ADD[dialect()], row).scalar()
+    if added is None:
+        raise Stale  # another process added this very patient a moment ago
+    return added, [*same, added]
 
 
 def same_person(someone: Patient) -> list[int]:

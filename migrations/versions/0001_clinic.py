@@ -316,6 +316,16 @@ def upgrade() -> None:
     op.create_index("ix_service_actor_clinic_id", "service_actor", ["clinic_id"])
 
     op.create_table(
+        "touched",
+        sa.Column("actor_id", sa.Integer(), nullable=False),
+        sa.Column("revision", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("start", sa.Integer(), nullable=False),
+        sa.Column("stop", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["actor_id"], ["actor.id"], name="fk_touched_actor_id"),
+        sa.PrimaryKeyConstraint("actor_id", "revision", name="pk_touched"),
+    )
+
+    op.create_table(
         "change",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("clinic_id", sa.Integer(), nullable=False),
@@ -438,6 +448,7 @@ def downgrade() -> None:
     op.drop_table("idempotency")
     op.drop_table("hold")
     op.drop_table("change")
+    op.drop_table("touched")
     op.drop_table("service_actor")
     op.drop_table("not_available")
     op.drop_table("extra_time")

@@ -19,13 +19,13 @@ from booking.actions import appointment as visits
 from booking.actions import slot
 from booking.domain.access import digest
 from booking.domain.appointment import changeable_until
-from booking.domain.availability import Location, Practitioner, Wish
+from booking.domain.availability import Location, Practitioner
 from booking.domain.errors import BookingError, KeyReused, NotOffered, PatientBusy, SlotTaken, TooManyVisits
 from booking.domain.time import local
 from booking.formats.contact import NOTE_LENGTH, email_address, is_name, is_readable, phone_number, tidy, tidy_lines
 from booking.store.access import IdempotencyKey
 from booking.store.base import settings
-from booking.store.hold import Hold
+from booking.store.hold import is_for
 from booking.store.patient import Person
 from booking.web import errors
 from booking.web.access import address, allow, limit, remember_visit
@@ -158,7 +158,7 @@ def _visit(wanted: Ask, start: datetime) -> Visit | None:
     """The visit at this start: what this browser holds, else what is on offer, else None."""
     plan = wanted.plan
     held = slot.held(g.clinic.id, session_key=g.session_key, now=g.now) if g.session_key else None
-    if held and _is_for(held, wanted.wish, start):
+    if held and is_for(held, wanted.wish, start):
         who, where = plan.practitioners.get(held.practitioner_id), plan.locations[held.location_id]
         return Visit(start, held.ends_at, who, where, held.expires_at)
     day = local(start, wanted.zone).date()
@@ -168,14 +168,6 @@ def _visit(wanted: Ask, start: datetime) -> Visit | None:
         return None
     who = plan.practitioners[options[0].practitioner] if len({o.practitioner for o in options}) == 1 else None
     return Visit(start, options[0].end, who, plan.locations[options[0].location], None)
-
-
-def _is_for(held: Hold, wish: Wish, start: datetime) -> bool:
-    return (
-        (held.service_id, held.new_patient, held.starts_at) == (wish.service, wish.new, start)
-        and wish.practitioner in (None, held.practitioner_id)
-        and wish.location in (None, held.location_id)
-    )
 
 
 def _why_not(wanted: Ask, start: datetime) -> NotOffered:
