@@ -48,11 +48,12 @@ def phone_number(text: str, region: str) -> str | None:
 
 
 def email_address(text: str) -> str | None:
-    """The address in its normal form; None if it can't be one. Nobody is asked over the network."""
+    """The address in its normal form; None if it can't be one, or none that every mail server takes (letters beyond
+    English before the @). Nobody is asked over the network."""
     if len(text) > EMAIL_LENGTH:
         return None
     try:
-        found = validate_email(text, check_deliverability=False).normalized
+        found = validate_email(text, check_deliverability=False, allow_smtputf8=False).normalized
     except EmailNotValidError:
         return None
     return found if len(found) <= EMAIL_LENGTH else None

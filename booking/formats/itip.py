@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 
+import idna
 from icalendar import Alarm, Calendar, Event, vCalAddress, vText
 
 from booking.domain.message import Addressee, Method, Recipient, Visit
@@ -30,7 +31,8 @@ def address(text: str) -> str:
     if match is None:
         raise BadAddress
     try:
-        return f"{match[1]}@{match[2].encode('idna').decode('ascii')}"
+        # Not Python's own codec: its older rules turn faß.example into fass.example, which is somebody else's.
+        return f"{match[1]}@{idna.encode(match[2]).decode('ascii')}"
     except UnicodeError:
         raise BadAddress from None
 

@@ -111,5 +111,12 @@ def test_what_is_not_one_plain_address_is_refused(address: str) -> None:
         itip.request(VISIT, replace(ADA, address=address))
 
 
-def test_a_domain_in_another_script_is_written_in_ascii() -> None:
-    assert itip.address("ada@bücher.example") == "ada@xn--bcher-kva.example"
+@pytest.mark.parametrize(
+    ("address", "written"),
+    [
+        ("ada@bücher.example", "ada@xn--bcher-kva.example"),
+        ("ada@faß.example", "ada@xn--fa-hia.example"),  # fass.example is another's
+    ],
+)
+def test_a_domain_in_another_script_is_written_in_ascii(address: str, written: str) -> None:
+    assert itip.address(address) == written
