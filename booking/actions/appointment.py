@@ -22,10 +22,10 @@ from booking.store import hold as holds
 from booking.store.access import IdempotencyKey
 from booking.store.appointment import Appointment
 from booking.store.base import Stale, db, settings, transaction
-from booking.store.clinic import Clinic, Location, bump_board
+from booking.store.clinic import Location, Policy, bump_board, policy
 from booking.store.hold import Hold
 from booking.store.patient import Patient, Person
-from booking.store.practitioner import Actor
+from booking.store.practitioner import invited
 from booking.store.sealed import seal
 
 UNDO = timedelta(minutes=3)  # a desk's move is mailed after this, so that it can be undone unnoticed
@@ -79,7 +79,7 @@ def _book(
         raise NotAllowed
     if key and (before := access.earlier(clinic_id, key)):
         return db.session.get_one(Appointment, before)
-    clinic = db.session.get_one(Clinic, clinic_id)
+    clinic = policy(clinic_id)
     made: list[Appointment] = []
 
     def owner(hold: Hold) -> int:
@@ -264,7 +264,7 @@ def sweep(now: datetime) -> None:
     staff.prune(now - timedelta(days=1))
 
 
-def _check_patient(clinic: Clinic, records: list[int], wish: Wish, hold: Hold, by: Caller, now: datetime) -> None:
+def _check_patient(clinic: Policy, records: list[int], wish: Wish, hold: Hold, by: Caller, now: datetime) -> None:
     visits = appointments.open_visits(clinic.id, records, now)
     _check_not_busy(visits, hold.starts_at, hold.ends_at)
     limit = 1 if wish.new else clinic.open_visits_per_patient
@@ -280,14 +280,14 @@ def _check_not_busy(visits: Iterable[tuple[datetime, datetime]], starts_at: date
 def _check_in_time(appointment: Appointment, by: Caller, now: datetime) -> None:
     if by.is_desk:
         return
-    clinic = db.session.get_one(Clinic, appointment.clinic_id)
+    clinic = policy(appointment.clinic_id)
     until = changeable_until(appointment.starts_at, clinic.cancellation_notice)
     if now > until:
         raise TooLate(until)
 
 
 def _new(
-    clinic: Clinic, patient_id: int, language: str, hold: Hold, by: Caller, now: datetime, *, note: str, remind: bool
+    clinic: Policy, patient_id: int, language: str, hold: Hold, by: Caller, now: datetime, *, note: str, remind: bool
 ) -> Appointment:
     public_id = new_id()
     status = starts_as(clinic.confirmation, new_patient=hold.new_patient, by_desk=by.is_desk)
@@ -328,7 +328,7 @@ def _stand(appointment: Appointment, hold: Hold) -> None:
     appointment.zone = zone
 
 
-def _wait(appointment: Appointment, whom: str, clinic: Clinic, now: datetime) -> None:
+def _wait(appointment: Appointment, whom: str, clinic: Policy, now: datetime) -> None:
     appointment.waits_for = whom
     appointment.lapses_at = lapses_at(
         now, appointment.starts_at, request_lapses=clinic.request_lapses, minimum_notice=clinic.minimum_notice
@@ -388,7 +388,7 @@ def _moved(
 ) -> Appointment:
     clinic_id, public_id, appointment_id = appointment.clinic_id, appointment.public_id, appointment.id
     old = Status(appointment.status)
-    clinic = db.session.get_one(Clinic, clinic_id)
+    clinic = policy(clinic_id)
     wish = Wish(appointment.service_id, appointment.new_patient, practitioner, location, staff=by.is_desk)
     before = holds.of_appointment(appointment_id)
     if before is None:
@@ -414,13 +414,13 @@ def _moved(
 def _was(appointment: Appointment) -> Was:
     """The visit as it stands now, for the mails that tell of what it is no more."""
     someone = db.session.get_one(Patient, appointment.patient_id)
-    practitioner = db.session.get_one(Actor, appointment.practitioner_id)
+    name, address = invited(appointment.practitioner_id)
     return Was(
         starts_at=appointment.starts_at,
         ends_at=appointment.ends_at,
         location=db.session.get_one(Location, appointment.location_id).name,
-        practitioner=practitioner.name,
-        practitioner_address=_invited(practitioner),
+        practitioner=name,
+        practitioner_address=address,
         patient_address=someone.email or "",
         uid=appointment.uid,
         sequence=appointment.sequence,
@@ -429,10 +429,6 @@ def _was(appointment: Appointment) -> Was:
 
 def _where_and_when(was: Was) -> tuple[datetime, datetime, str]:
     return was.starts_at, was.ends_at, was.location
-
-
-def _invited(practitioner: Actor) -> str:
-    return practitioner.email if practitioner.invites and practitioner.email else ""
 
 
 def _changed(
@@ -450,13 +446,13 @@ def _changed(
     appointment.updated_at = now
     moved_from = was.starts_at.isoformat() if was and was.starts_at != appointment.starts_at else None
     appointments.record(appointment, old, by=by, now=now, reason=reason, moved_from=moved_from, offered=offered)
-    clinic = db.session.get_one(Clinic, appointment.clinic_id)
+    clinic = policy(appointment.clinic_id)
     someone = db.session.get_one(Patient, appointment.patient_id)
     _tell(clinic, appointment, someone.email, old, by=by, now=now, was=was, message=message, offered=offered)
 
 
 def _tell(
-    clinic: Clinic,
+    clinic: Policy,
     appointment: Appointment,
     email: str | None,
     old: Status | None,
@@ -468,7 +464,7 @@ def _tell(
     offered: bool = False,
 ) -> None:
     """Queue what is to be said of the change from `old` (None: it is new) to the row's present status."""
-    practitioner = db.session.get_one(Actor, appointment.practitioner_id)
+    name, address = invited(appointment.practitioner_id)
     status = Status(appointment.status)
     moved = was is not None and _where_and_when(was) != _where_and_when(_was(appointment))
     transition = Transition(
@@ -477,15 +473,15 @@ def _tell(
         by=by.kind,
         moved=moved,
         offered=offered,
-        practitioner_changed=was is not None and was.practitioner != practitioner.name,
+        practitioner_changed=was is not None and was.practitioner != name,
         patient=bool(email),
-        practitioner=bool(_invited(practitioner)),
+        practitioner=bool(address),
         former_practitioner=bool(was and was.practitioner_address),
         clinic=clinic.notices == "all" or (clinic.notices == "requests" and Status.PENDING in (old, status)),
     )
     addresses = {
         Recipient.PATIENT: email or "",
-        Recipient.PRACTITIONER: _invited(practitioner),
+        Recipient.PRACTITIONER: address,
         Recipient.CLINIC: clinic.email,
     }
     # DTSTAMP has whole seconds and has to grow with each message.

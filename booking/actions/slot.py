@@ -10,8 +10,8 @@ from booking.domain.availability import Plan, Reason, Slot, Window, Wish
 from booking.domain.time import day_bounds, local, tick_of
 from booking.store import diary
 from booking.store import hold as holds
-from booking.store.base import db, transaction
-from booking.store.clinic import Clinic
+from booking.store.base import transaction
+from booking.store.clinic import policy
 from booking.store.diary import Diary
 from booking.store.hold import Hold
 
@@ -65,7 +65,7 @@ def hold(clinic_id: int, wish: Wish, start: datetime, *, session_key: str, now: 
 
     Raises SlotTaken or NotOffered, with the nearest other times; then it keeps what it had.
     """
-    minutes = db.session.get_one(Clinic, clinic_id).hold_minutes
+    minutes = policy(clinic_id).hold_minutes
     before = holds.of_session(clinic_id, session_key, now)
     return diary.take(
         clinic_id,

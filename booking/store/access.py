@@ -66,9 +66,12 @@ class IdempotencyKey:
     body_digest: str
 
 
+KEY = sa.select(Key).where(Key.digest == sa.bindparam("digest"))
+
+
 def key_by_digest(digest: str, now: datetime) -> Key | None:
     """The API key of that digest, None if there is none or it has ended."""
-    key = db.session.scalar(sa.select(Key).where(Key.digest == digest))
+    key = db.session.scalar(KEY, {"digest": digest})
     if key is None or key.revoked_at is not None or key.expires_at <= now:
         return None
     return key
@@ -94,17 +97,26 @@ def count(bucket: str, seconds: int, now: datetime) -> tuple[int, int]:
     return db.session.execute(counted.returning(Rate.count)).scalar_one(), ends - stamp
 
 
+idempotency = table(Idempotency)
+EARLIER = sa.select(idempotency.c.body_digest, idempotency.c.appointment_id).where(
+    idempotency.c.clinic_id == sa.bindparam("clinic"),
+    idempotency.c.scope == sa.bindparam("scope"),
+    idempotency.c.key == sa.bindparam("key"),
+)
+
+
 def earlier(clinic_id: int, request: IdempotencyKey) -> int | None:
     """The id of the appointment that this very request made before; None if it is new.
 
     Raises KeyReused if the key came with another body.
     """
-    row = db.session.get(Idempotency, (clinic_id, request.scope, request.key))
+    asked = {"clinic": clinic_id, "scope": request.scope, "key": request.key}
+    row = db.session.execute(EARLIER, asked).one_or_none()
     if row is None:
         return None
     if row.body_digest != request.body_digest:
         raise KeyReused
-    return row.appointment_id
+    return int(row.appointment_id)
 
 
 def remember(clinic_id: int, request: IdempotencyKey, appointment_id: int, now: datetime) -> None:

@@ -92,16 +92,24 @@ def by_public_id(clinic_id: int, public_id: str, *, lock: bool = False) -> Appoi
     return found
 
 
+SLUGS = (
+    sa.select(Service.slug, Actor.slug, Location.slug)
+    .select_from(Service)
+    .join(Actor, Actor.id == sa.bindparam("practitioner"))
+    .join(Location, Location.id == sa.bindparam("location"))
+    .where(Service.id == sa.bindparam("service"), Service.clinic_id == sa.bindparam("clinic"))
+)
+
+
 def slugs(appointment: Appointment) -> tuple[str, str, str]:
     """The slugs of its service, practitioner and location, archived ones too."""
-    query = (
-        sa.select(Service.slug, Actor.slug, Location.slug)
-        .select_from(Service)
-        .join(Actor, Actor.id == appointment.practitioner_id)
-        .join(Location, Location.id == appointment.location_id)
-        .where(Service.id == appointment.service_id, Service.clinic_id == appointment.clinic_id)
-    )
-    service, practitioner, location = db.session.execute(query).one()
+    asked = {
+        "practitioner": appointment.practitioner_id,
+        "location": appointment.location_id,
+        "service": appointment.service_id,
+        "clinic": appointment.clinic_id,
+    }
+    service, practitioner, location = db.session.connection().execute(SLUGS, asked).one()
     return service, practitioner, location
 
 

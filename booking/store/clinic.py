@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
@@ -74,15 +74,15 @@ def by_slug(slug: str) -> Clinic:
 
 
 # Asked in every request: building the statement anew would take longer than running it.
-_REVISIONS = sa.select(Clinic.id, Clinic.revision, Clinic.board_revision).where(Clinic.slug == sa.bindparam("slug"))
+_REVISION = sa.select(Clinic.id, Clinic.revision).where(Clinic.slug == sa.bindparam("slug"))
 
 
-def revisions(slug: str) -> tuple[int, int, int]:
-    """The id, revision and board revision of the clinic of that slug. Raises NotFound."""
-    row = db.session.connection().execute(_REVISIONS, {"slug": slug}).one_or_none()
+def revision(slug: str) -> tuple[int, int]:
+    """The id and the settings' revision of the clinic of that slug. Raises NotFound."""
+    row = db.session.connection().execute(_REVISION, {"slug": slug}).one_or_none()
     if row is None:
         raise NotFound
-    return row[0], row[1], row[2]
+    return row[0], row[1]
 
 
 def by_id(clinic_id: int) -> Clinic:
@@ -105,6 +105,46 @@ def locations(clinic_id: int) -> list[Location]:
 
 
 clinic = table(Clinic)
+
+
+class Policy(NamedTuple):
+    """What the clinic's settings say about booking; durations in minutes."""
+
+    id: int
+    email: str
+    language: str  # of its own mails
+    confirmation: str
+    request_lapses: int
+    hold_minutes: int
+    minimum_notice: int
+    cancellation_notice: int
+    open_visits_per_patient: int
+    notices: str
+
+
+POLICY = sa.select(
+    clinic.c.id,
+    clinic.c.email,
+    clinic.c.languages,
+    clinic.c.confirmation,
+    clinic.c.request_lapses,
+    clinic.c.hold_minutes,
+    clinic.c.minimum_notice,
+    clinic.c.cancellation_notice,
+    clinic.c.open_visits_per_patient,
+    clinic.c.notices,
+).where(clinic.c.id == sa.bindparam("clinic"))
+
+
+def policy(clinic_id: int) -> Policy:
+    """The clinic's rules as they are now. Raises NotFound."""
+    row = db.session.connection().execute(POLICY, {"clinic": clinic_id}).one_or_none()
+    if row is None:
+        raise NotFound
+    id, email, languages, *rest = row
+    return Policy(id, email, languages[0], *rest)
+
+
 BUMP_BOARD = (
     sa.update(clinic).where(clinic.c.id == sa.bindparam("clinic")).values(board_revision=clinic.c.board_revision + 1)
 )

@@ -16,7 +16,7 @@ from booking.domain.message import Facts, Kind, Method, Notice, Recipient, Told,
 from booking.domain.reminder import BEFORE, QUIET
 from booking.store.appointment import Appointment
 from booking.store.base import Base, db, settings, table
-from booking.store.clinic import Clinic
+from booking.store.clinic import policy
 from booking.store.patient import Patient
 from booking.store.sealed import seal, unseal
 
@@ -392,7 +392,7 @@ def _told(appointment: Appointment, role: Recipient, address: str) -> Told:
 def _language(appointment: Appointment, role: Recipient) -> str:
     if role is Recipient.PATIENT:
         return appointment.language
-    return str(db.session.get_one(Clinic, appointment.clinic_id).languages[0])
+    return policy(appointment.clinic_id).language
 
 
 def _free(now: datetime) -> sa.ColumnElement[bool]:

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from booking.store.base import Base, db
+from booking.store.base import Base, db, table
 from booking.store.clinic import Text
 
 
@@ -120,6 +120,16 @@ class ServiceActor(Base):
     service_id: Mapped[int] = mapped_column(sa.ForeignKey("service.id"), primary_key=True)
     actor_id: Mapped[int] = mapped_column(sa.ForeignKey("actor.id"), primary_key=True)
     position: Mapped[int] = mapped_column(default=0)
+
+
+actor = table(Actor)
+INVITED = sa.select(actor.c.name, actor.c.email, actor.c.invites).where(actor.c.id == sa.bindparam("actor"))
+
+
+def invited(practitioner: int) -> tuple[str, str]:
+    """A practitioner's name, and the address for invites: empty for one who does not want any."""
+    name, email, invites = db.session.connection().execute(INVITED, {"actor": practitioner}).one()
+    return name, email if invites and email else ""
 
 
 def actors(clinic_id: int, kind: str) -> list[Actor]:

@@ -170,15 +170,15 @@ def refuse_unreadable() -> None:
 
 
 def clinic_of(slug: str) -> Clinic:
-    """The clinic of an address, detached: it stays readable across the transactions of the request.
+    """The clinic's settings, detached: they stay readable across the transactions of the request.
 
-    Each process keeps those it has read, under their revisions: reading the row anew costs as much as a search.
-    Raises NotFound.
+    Each process keeps those it has read, under their revision: reading the row anew costs as much as a search. The
+    board's revision is not a setting and may be old here. Raises NotFound.
     """
     known: dict[str, Clinic] = current_app.extensions.setdefault("booking-clinics", {})
-    revisions = clinics.revisions(slug)
+    revision = clinics.revision(slug)
     found = known.get(slug)
-    if found is None or (found.id, found.revision, found.board_revision) != revisions:
+    if found is None or (found.id, found.revision) != revision:
         found = known[slug] = detached(clinics.by_slug(slug))
     return found
 
