@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -56,6 +56,14 @@ class Settings(BaseModel):
                 return "postgresql+psycopg://" + value.removeprefix(old)
         if value and not value.startswith(("sqlite:", "postgresql+psycopg:")):
             raise ValueError("must be an SQLite or PostgreSQL URL")
+        return value
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _mail_server(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and (parts.scheme not in ("smtp", "smtps") or not parts.hostname or parts.port == 0):
+            raise ValueError("must be smtp://user:pass@host:587?starttls=1 or smtps://user:pass@host")
         return value
 
     @field_validator("field_key")
@@ -134,10 +142,19 @@ def _refuse_unsafe(settings: Settings) -> None:
         faults.append("BOOKING_PUBLIC_URL: production needs https")
     if not settings.smtp_url:
         faults.append("BOOKING_SMTP_URL: production needs a mail server")
+    elif not _is_sealed(settings.smtp_url):
+        faults.append("BOOKING_SMTP_URL: production needs smtps:// or ?starttls=1, for mails carry names and links")
     if settings.rate_limits == "off":
         faults.append("BOOKING_RATE_LIMITS: may not be off in production")
     if faults:
         raise SettingsError("\n".join(faults))
+
+
+def _is_sealed(smtp_url: str) -> bool:
+    """Whether nobody on the way can read the mail: encrypted, or to a server on this very machine."""
+    parts = urlsplit(smtp_url)
+    starttls = parse_qs(parts.query).get("starttls", ["0"])[0] in ("1", "true", "yes")
+    return parts.scheme == "smtps" or starttls or parts.hostname in ("localhost", "127.0.0.1", "::1")
 
 
 def _generated(settings: Settings) -> dict[str, str]:
