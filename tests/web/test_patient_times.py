@@ -66,8 +66,28 @@ def test_where_first_visits_differ_the_home_page_offers_a_time_for_each(client: 
     ada = Visitor(client).open("/elm/")
     assert "First visit here Today, 09:00" in ada.words
     assert "I have been before Today, 09:00" in ada.words
-    ada.press("Book this time")
+    ada.press("Ask for this time")
     assert ada.fields("name")["new"] == "1"
+
+
+def test_where_a_first_visit_comes_first_the_home_page_offers_newcomers_that_one(
+    client: FlaskClient, make: Make
+) -> None:
+    first, then = 'slug = "visit"\n', 'new_patients = "longer"\n'
+    make.clinic(
+        ELM.replace(first, first + 'new_patients = "only"\n')
+        .replace(then, 'new_patients = "no"\nfirst_visit = "visit"\n')
+        .replace(ELM[ELM.index("new_patient_stages") : ELM.index("[[practitioners]]")], "")
+    )
+    ada = Visitor(client).open("/elm/")
+    assert "First visit here Today, 09:00 Visit, with Bo" in ada.words
+    assert "I have been before Today, 09:00 Community acupuncture, with Bo" in ada.words
+
+
+def test_the_clinics_words_on_contact_keep_their_paragraphs(client: FlaskClient, make: Make) -> None:
+    make.clinic(ELM.replace('"Ring us from nine to five."', '"""Ring us.\n\nIn an emergency call 999."""'))
+    html = Visitor(client).open("/elm/").html
+    assert "<p>Ring us.</p><p>In an emergency call 999.</p>" in html
 
 
 def test_search_engines_are_told_in_a_block_that_runs_nothing(ada: Visitor) -> None:
@@ -96,7 +116,7 @@ def test_directions_work_without_the_map(ada: Visitor) -> None:
     ada.open("/elm/directions")
     assert "1 Elm Road" in ada.words
     assert "ring twice" in ada.words
-    assert ada.link("Open the map").startswith("https://www.openstreetmap.org/?mlat=51.5403&mlon=-0.0935")
+    assert ada.link("Open the map").endswith("query=51.5403,-0.0935")
 
 
 def test_todays_hours_are_bold_and_closures_are_named(client: FlaskClient, make: Make) -> None:
@@ -256,8 +276,10 @@ def test_a_location_can_be_chosen_where_there_are_two(client: FlaskClient, make:
         'hours = [{days = "Tue", from = "10:00", to = "14:00", location = "east"}]',
     )
     make.clinic(file)
-    ada = Visitor(client).open(VISIT).follow("East House")
-    assert "First available Tomorrow, 10:00" in ada.words
+    ada = Visitor(client).open(VISIT)
+    assert "First available Today, 09:00 with Bo, Elm House" in ada.words
+    ada.follow("East House")
+    assert "First available Tomorrow, 10:00 with Dee" in ada.words
     assert "Dee" in " ".join(ada.buttons())
     ada.open(VISIT).press("09:00")
     assert "Elm House." in ada.words

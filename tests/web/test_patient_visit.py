@@ -150,6 +150,7 @@ def test_a_declined_request_carries_the_clinics_words(by_request: Visitor, make:
     with make.app.app_context():
         visits.decline(make.elm, visit.public_id, message="We are full that week.", by=CY, now=make.now)
     by_request.open(link(make, visit))
+    assert "Not booked" in by_request.words
     assert "We could not confirm this request." in by_request.words
     assert "The clinic writes: We are full that week." in by_request.words
     assert by_request.follow("Book again").path == "/elm/book/visit"

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
-from urllib.parse import urlencode
 
 from flask import g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -47,7 +46,7 @@ class Offered:
 
 @dataclass(frozen=True, slots=True)
 class FirstAvailable:
-    """The first time of the clinic's first service, for one answer to whether the patient is new."""
+    """The first time of the first service that is open to those who gave one answer to whether they are new."""
 
     ask: Ask
     time: Time
@@ -135,14 +134,8 @@ def condition_slug(condition: Text) -> str:
 
 
 def map_url(place: Location) -> str:
-    """The clinic's own map link, else one made of the coordinates or of the address."""
-    if place.map_url:
-        return place.map_url
-    if place.latitude is not None and place.longitude is not None:
-        query = {"mlat": place.latitude, "mlon": place.longitude}
-        spot = f"#map=18/{place.latitude}/{place.longitude}"
-        return f"https://www.openstreetmap.org/?{urlencode(query)}{spot}"
-    return f"https://www.openstreetmap.org/search?{urlencode({'query': ', '.join(place.address)})}"
+    """The same link as in mails and invites."""
+    return words.map_link(place.map_url or "", place.latitude, place.longitude, place.address)
 
 
 def _offered(book: Diary, row: ServiceRow, person: Actor | None = None) -> Offered:
@@ -164,16 +157,16 @@ def _offered(book: Diary, row: ServiceRow, person: Actor | None = None) -> Offer
 
 
 def _first_available(book: Diary, services: Sequence[ServiceRow]) -> list[FirstAvailable]:
-    """One entry where everybody is treated alike; else one for new patients and one for the others."""
-    online = [row for row in services if row.online]
-    alike = not any(ask.matters(book.plan.services[row.id]) for row in online[:1])
-    found = []
-    for new in (False,) if alike else (True, False):
-        for row in online:
+    """One entry for new patients and one for the others; a single one where that makes no difference."""
+    found: list[FirstAvailable] = []
+    for new in (True, False):
+        for row in services:
             service = book.plan.services[row.id]
-            if service.new_patients is (NewPatients.NO if new else NewPatients.ONLY):
+            if not row.online or service.new_patients is (NewPatients.NO if new else NewPatients.ONLY):
                 continue
             wanted = Ask(book.plan, service, row, new=new)
+            if not new and found and found[0].ask.row is row and not wanted.needs_answer:
+                return found
             first = slot.first(book, wanted.wish)
             if first:
                 found.append(FirstAvailable(wanted, times.time_of(wanted, [first])))
