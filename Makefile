@@ -2,7 +2,7 @@
 .PHONY: help run test bench lint coverage screenshots lock chromium
 SHELL := /bin/bash
 BIN := .venv/bin
-CHROMIUM := $(shell command -v chromium chromium-browser google-chrome | head -n 1)
+CHROMIUM := $(shell command -v chromium-headless-shell chromium chromium-browser google-chrome | head -n 1)
 
 help:
 	@echo "make run          the demonstration on http://127.0.0.1:8000"
@@ -72,7 +72,10 @@ ifeq ($(CHROMIUM),)
 		echo "The browser tests need Chromium. Install it (Debian: apt-get install chromium) and try again." >&2; exit 1; \
 	fi; \
 	echo "Installing Chromium by apt, for the browser tests"; \
-	$$as apt-get update -qq && $$as env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium
+	apt_get="$$as env DEBIAN_FRONTEND=noninteractive apt-get -qq"; $$apt_get update; \
+	for package in chromium-headless-shell chromium; do \
+		$$apt_get install -y --no-install-recommends $$package && exit; \
+	done; exit 1
 endif
 
 lock:

@@ -25,7 +25,7 @@ def phone(request: pytest.FixtureRequest, open_page: Open) -> Page:
 def fill(page: Page) -> None:
     page.get_by_label("Full name").fill("Ada Lovelace")
     page.get_by_label("Mobile phone").fill("020 7946 0101")
-    page.get_by_label("E-mail").fill("ada@example.com")
+    page.get_by_role("textbox", name="E-mail").fill("ada@example.com")
     page.get_by_label("Anything we should know?").fill("I use a wheelchair.")
 
 

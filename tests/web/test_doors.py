@@ -321,7 +321,7 @@ def test_ready_says_whether_the_database_is_ours(app: Flask, client: FlaskClient
 
 def test_the_language_is_asked_for_and_remembered(client: FlaskClient, make: Make) -> None:
     make.clinic(languages=["en", "es"])
-    assert '<html lang="en"' in client.get("/elm/").text
+    assert '<html lang="en-GB"' in client.get("/elm/").text
     assert '<html lang="es"' in client.get("/elm/", headers={"Accept-Language": "fr, es;q=0.8"}).text
     assert '<html lang="es"' in client.get("/elm/?lang=es").text
     assert '<html lang="es"' in client.get("/elm/directions").text

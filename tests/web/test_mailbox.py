@@ -92,7 +92,9 @@ def test_an_address_that_is_no_mail_finds_nothing(
 
 def test_a_mail_without_an_invite_or_html_says_so(client: FlaskClient, settings: Settings, make: Make) -> None:
     (settings.instance / "mail").mkdir()
-    (settings.instance / "mail" / "plain.eml").write_bytes(b"From: a@example.com\r\nSubject: <b>Hi</b>\r\n\r\nHello\r\n")
+    (settings.instance / "mail" / "plain.eml").write_bytes(
+        b"From: a@example.com\r\nSubject: <b>Hi</b>\r\n\r\nHello\r\n"
+    )
     page = client.get("/mailbox/plain").get_data(as_text=True)
     assert "&lt;b&gt;Hi&lt;/b&gt;" in page
     assert "Hello" in page
