@@ -104,7 +104,10 @@ def _book(
 
 @transaction
 def confirm(clinic_id: int, public_id: str, *, by: Caller, now: datetime) -> Appointment:
-    """The desk confirms a request: it is booked. Confirming it again is harmless. Raises WrongStatus."""
+    """The desk confirms a request: it is booked. Confirming it again is harmless.
+
+    Raises WrongStatus if it was answered otherwise, or its time has come.
+    """
     appointment, _ = _locked(clinic_id, public_id)
     if appointment.status == Status.BOOKED:
         return appointment
@@ -137,13 +140,13 @@ def decline(clinic_id: int, public_id: str, *, by: Caller, now: datetime, messag
 def cancel(clinic_id: int, public_id: str, *, by: Caller, now: datetime, reason: str = "") -> Appointment:
     """Cancel a visit or withdraw a request: its time is free at once, and whoever was invited gets the CANCEL.
 
-    Repeating it is harmless. Raises WrongStatus once the visit has begun, and TooLate for a patient inside the
+    Repeating it is harmless. Raises WrongStatus once it is under way or over, and TooLate for a patient inside the
     clinic's notice; a request may be withdrawn until it is answered.
     """
     appointment, hold = _locked(clinic_id, public_id)
     if appointment.status == Status.CANCELLED:
         return appointment
-    if appointment.status not in OPEN:
+    if appointment.status not in OPEN or appointment.ends_at <= now:
         raise WrongStatus(appointment.status)
     if appointment.status == Status.BOOKED:
         _check_in_time(appointment, by, now)
@@ -352,7 +355,7 @@ def _locked(clinic_id: int, public_id: str) -> tuple[Appointment, Hold | None]:
 
 def _booked(appointment: Appointment, by: Caller, now: datetime) -> Appointment:
     old = Status(appointment.status)
-    if not may_become(old, Status.BOOKED):
+    if not may_become(old, Status.BOOKED) or appointment.starts_at <= now:
         raise WrongStatus(old)
     appointment.status = Status.BOOKED
     appointment.waits_for = appointment.lapses_at = None

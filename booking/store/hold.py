@@ -130,7 +130,7 @@ PLACE = sa.insert(hold).returning(hold.c.id)
 TAKE = insert_or_ignore(hold_tick)
 OWN = (
     sa.update(hold)
-    .where(hold.c.id == sa.bindparam("hold"))
+    .where(hold.c.id == sa.bindparam("hold"), hold.c.expires_at.is_not(None))
     .values(appointment_id=sa.bindparam("appointment"), expires_at=None, session_key=None)
 )
 OWN_TICKS = sa.update(hold_tick).where(hold_tick.c.hold_id == sa.bindparam("hold")).values(expires_at=None)
@@ -147,7 +147,9 @@ TOUCH = sa.insert(touched).from_select(
     ).where(actor.c.id.in_(sa.bindparam("actors", expanding=True))),
 )
 KEPT_TOUCHED = 500  # revisions of each actor; a cache that is farther behind reads everything
-RELEASE = sa.delete(hold).where(hold.c.id == sa.bindparam("hold"))
+RELEASE = sa.delete(hold).where(
+    hold.c.id == sa.bindparam("hold"), hold.c.appointment_id.is_not_distinct_from(sa.bindparam("appointment"))
+)
 
 
 Owner = Callable[[Hold], int]  # makes the appointment of a hold that is about to be written; its id
@@ -214,7 +216,10 @@ def place(
 
 
 def own(provisional: Hold, appointment_id: int) -> None:
-    """Make a provisional hold last: it is the appointment's from now on. Raises Stale if it was just swept away."""
+    """Make a provisional hold last: it is the appointment's from now on.
+
+    Raises Stale if it is provisional no more: swept away, or made another visit's in another tab.
+    """
     done = db.session.connection().execute(OWN, {"hold": provisional.id, "appointment": appointment_id})
     if not done.rowcount:
         raise Stale
@@ -223,10 +228,13 @@ def own(provisional: Hold, appointment_id: int) -> None:
 
 
 def release(held: Hold) -> None:
-    """Give the time back."""
+    """Give the time back. Raises Stale if it is no more what was read: swept away, or made a visit's meanwhile."""
     if held.expires_at is None:
         _bump(held)
-    db.session.execute(RELEASE, {"hold": held.id})  # its ticks go with it
+    # Its ticks go with it.
+    done = db.session.connection().execute(RELEASE, {"hold": held.id, "appointment": held.appointment_id})
+    if not done.rowcount:
+        raise Stale
     if held in db.session:
         db.session.expunge(held)
 
@@ -246,8 +254,9 @@ def is_for(held: Hold, wish: Wish, start: datetime) -> bool:
 
 
 def is_there(held: Hold) -> bool:
-    """Whether the hold still stands in the database."""
-    return db.session.scalar(sa.select(Hold.id).where(Hold.id == held.id)) is not None
+    """Whether the hold still stands in the database, and is still whose it was."""
+    query = sa.select(hold.c.appointment_id).where(hold.c.id == held.id)
+    return [held.appointment_id] == list(db.session.scalars(query))
 
 
 def of_session(clinic_id: int, session_key: str, now: datetime) -> Hold | None:

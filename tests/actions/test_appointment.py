@@ -428,6 +428,18 @@ def test_a_patient_may_withdraw_a_request_until_it_is_answered(request_clinic: M
     assert actions.cancel(request_clinic.elm, visit.public_id, by=PATIENT, now=request_clinic.now).status == "cancelled"
 
 
+def test_a_request_whose_time_has_come_cannot_be_confirmed_any_more(request_clinic: Make) -> None:
+    visit = request_clinic.appointment("Mon 10:00")
+    with pytest.raises(WrongStatus):
+        actions.confirm(request_clinic.elm, visit.public_id, by=CY, now=visit.starts_at)
+
+
+def test_a_visit_that_is_over_cannot_be_cancelled(make: Make) -> None:
+    visit = make.appointment("Mon 10:00")
+    with pytest.raises(WrongStatus):
+        actions.cancel(make.elm, visit.public_id, by=CY, now=visit.ends_at)
+
+
 def test_only_new_patients_ask_first_where_the_clinic_says_so(make: Make) -> None:
     make.clinic(confirmation="request-new")
     assert make.appointment("Wed 10:00").status == "booked"

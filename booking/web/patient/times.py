@@ -118,7 +118,7 @@ def times(service: str) -> ResponseReturnValue:
 @allow("public")
 def hold(service: str) -> ResponseReturnValue:
     wanted, start = chosen_time(service)
-    limit(f"hold:{address()}", 60, 600)
+    limit(f"hold:{address()}", 20, 600)
     try:
         held = slot.hold(g.clinic.id, wanted.wish, start, session_key=g.session_key, now=g.now)
     except (SlotTaken, NotOffered) as error:
