@@ -22,6 +22,7 @@ import hypothesis
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from jinja2 import FileSystemBytecodeCache
 from playwright.sync_api import Browser, Page
 from werkzeug.serving import make_server
 
@@ -172,10 +173,17 @@ def settings(request: pytest.FixtureRequest, database_url: str, tmp_path: Path) 
     return Settings(**values)
 
 
+@pytest.fixture(scope="session")
+def compiled_templates(tmp_path_factory: pytest.TempPathFactory) -> FileSystemBytecodeCache:
+    """Each template is compiled once, not once for each test's app."""
+    return FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
+
+
 @pytest.fixture
-def app(settings: Settings, now: datetime) -> Iterator[Flask]:
+def app(settings: Settings, now: datetime, compiled_templates: FileSystemBytecodeCache) -> Iterator[Flask]:
     """The app on its own database. No context is pushed: each request has its own, as in service."""
     app = create_app(settings)
+    app.jinja_env.bytecode_cache = compiled_templates
     app.testing = True
     yield app
     with app.app_context():
