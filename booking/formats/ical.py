@@ -127,12 +127,19 @@ def contact(visit: Visit) -> str:
 
 
 def description(visit: Visit) -> str:
-    """What the event says to its reader: with whom, phone, directions and the link. Calendars show no CONTACT."""
+    """What the event says to the patient: with whom, and what `described` adds."""
+    _ = words.translations(visit.head.lang).gettext
+    who = _("With %(practitioner)s.") % {"practitioner": line(visit.practitioner)} if visit.practitioner else ""
+    return described(visit, who=who, link=_("Change or cancel: %(link)s") % {"link": visit.manage_url})
+
+
+def described(visit: Visit, *, link: str, who: str = "") -> str:
+    """These two sentences with the phone and how to get there, for readers that show no CONTACT."""
     _ = words.translations(visit.head.lang).gettext
     said = [
-        _("With %(practitioner)s.") % {"practitioner": line(visit.practitioner)} if visit.practitioner else "",
+        who,
         _("Phone: %(phone)s") % {"phone": _phone(visit)} if _phone(visit) else "",
-        _("Change or cancel: %(link)s") % {"link": visit.manage_url},
+        link,
         "\n".join(line(part) for part in (visit.location, *visit.address)),
         clean(visit.directions),
         _("Transit: %(text)s") % {"text": clean(visit.transit)} if visit.transit else "",

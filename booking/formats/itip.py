@@ -96,7 +96,7 @@ def _description(visit: Visit, to: Addressee) -> str:
     if to.role is not Recipient.PRACTITIONER:
         return ical.description(visit)
     _ = words.translations(visit.head.lang).gettext
-    return _("Open at the desk: %(link)s") % {"link": visit.manage_url}
+    return ical.described(visit, link=_("Open at the desk: %(link)s") % {"link": visit.manage_url})
 
 
 def _person(email: str, name: str) -> vCalAddress:

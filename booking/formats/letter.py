@@ -191,6 +191,7 @@ def _to_clinic(kind: Kind, role: Recipient, visit: Visit, facts: Facts) -> Page:
         sentence=_clinic_sentence(kind, head),
         when=_when(visit, patient=_("%(initials)s with %(practitioner)s") % who),
         notes=(_moved_from(visit, facts) if kind is Kind.MOVED else "",),
+        sections=[_getting_here(visit)] if role is Recipient.PRACTITIONER and kind not in ENDED else [],
         actions=(Action(_("Open at the desk"), visit.manage_url),),
         after=(_("Reference: %(reference)s") % {"reference": visit.reference},),
         why=why,

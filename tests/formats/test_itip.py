@@ -69,6 +69,14 @@ def test_the_practitioners_event_shows_initials_and_no_name() -> None:
     assert b"ada@example.com" not in data
 
 
+def test_the_practitioners_event_has_the_phone_and_the_way_too() -> None:
+    said = event(itip.request(visit(manage_url="https://booking.example.com/desk/elm/?on=2027-01-11"), BO))[
+        "DESCRIPTION"
+    ]
+    for part in ("020 7946 0123", "Open at the desk: https://booking", "12 Elm Road", "blue door", "Bus 19", "Map: "):
+        assert part in said, part
+
+
 def test_a_second_parser_reads_the_same_request() -> None:
     read = vobject.readOne(itip.request(VISIT, ADA).decode())
     assert read.method.value == "REQUEST"

@@ -197,6 +197,21 @@ def test_the_clinics_people_get_initials_and_a_link_to_the_desk(kind: Kind, role
         assert "https://booking.example.com/desk/elm/requests" in mail.text.splitlines()
 
 
+@pytest.mark.parametrize(
+    ("kind", "role", "has_way"),
+    [
+        (Kind.BOOKED, Recipient.PRACTITIONER, True),
+        (Kind.MOVED, Recipient.PRACTITIONER, True),
+        (Kind.CANCELLED, Recipient.PRACTITIONER, False),
+        (Kind.REPLACED, Recipient.PRACTITIONER, False),
+        (Kind.BOOKED, Recipient.CLINIC, False),
+    ],
+)
+def test_a_practitioner_is_told_the_way_to_a_visit_that_stands(kind: Kind, role: Recipient, has_way: bool) -> None:
+    mail = written(kind, role, facts=Facts(was=WAS))
+    assert ("google.com/maps" in mail.text) == ("blue door" in mail.text) == has_way
+
+
 def test_text_from_people_can_not_become_html() -> None:
     nasty = "<img src=x onerror=alert(1)>\"&'\x00\u202e"
     mail = written(directions=nasty, address=(nasty,), practitioner=nasty, clinic=nasty, facts=Facts(message=nasty))
