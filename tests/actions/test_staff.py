@@ -17,7 +17,8 @@ from booking.store.clinic import Clinic
 from booking.store.outbox import Message, facts_of
 from booking.store.staff import Session, SignInLink, Staff
 
-pytestmark = pytest.mark.usefixtures("both_databases", "context")
+pytestmark = pytest.mark.usefixtures("context")
+both = pytest.mark.usefixtures("both_databases")
 
 CY = "cy@elm.example"
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
@@ -78,6 +79,7 @@ def secret_in(link: str) -> str:
     return link.partition("?")[0].rpartition("/")[2]
 
 
+@both
 def test_an_invitation_makes_the_account_gives_the_role_and_mails_the_link_it_returns(elm: int, now: datetime) -> None:
     link = staff.invite(elm, "Cy@Elm.Example", name="Cy", role="owner", language="en", now=now)
     person = records.by_email(CY)
@@ -95,6 +97,7 @@ def test_an_invitation_lasts_72_hours_and_no_longer(elm: int, now: datetime) -> 
         staff.invited(link, now + 72 * HOUR)
 
 
+@both
 def test_inviting_again_changes_the_role_and_opens_a_disabled_account(elm: int, cy: Staff, now: datetime) -> None:
     cy.disabled_at = now
     db.session.commit()
@@ -111,6 +114,7 @@ def test_only_digests_of_the_secrets_are_kept(cy: Staff, now: datetime) -> None:
     assert link.encode() not in (db.session.scalar(sa.select(Message.facts)) or b"")
 
 
+@both
 def test_a_link_signs_its_owner_in_once(cy: Staff, now: datetime) -> None:
     link = mailed_link(now)
     session = staff.sign_in(link, now=now)
@@ -136,6 +140,7 @@ def test_a_mailed_link_lasts_15_minutes(cy: Staff, now: datetime) -> None:
     assert staff.sign_in(link, now=now + 14 * MINUTE)
 
 
+@both
 @pytest.mark.parametrize("link", ["", "li_", "li_of-nobody", "ss_0", "😀", "x" * 5000])
 def test_a_link_that_was_never_made_opens_nothing(cy: Staff, now: datetime, link: str) -> None:
     with pytest.raises(NotFound):
@@ -170,6 +175,7 @@ def test_an_address_in_other_letters_is_the_same_account(cy: Staff, now: datetim
     assert [mail.address for mail in mails()] == [CY]
 
 
+@both
 def test_the_sixth_unopened_link_of_a_day_is_not_mailed(cy: Staff, now: datetime) -> None:
     for n in range(6):
         staff.send_sign_in(CY, language="en", now=now + n * HOUR)
@@ -209,6 +215,7 @@ def test_a_session_ends_after_half_an_hour_idle_or_twelve_hours(
     assert bool(staff.who(session, now + asked)) is known
 
 
+@both
 def test_use_within_the_same_minute_writes_nothing(cy: Staff, now: datetime) -> None:
     session = staff.sign_in(mailed_link(now), now=now)
     staff.who(session, now + timedelta(seconds=59))
@@ -224,6 +231,7 @@ def test_signing_out_ends_the_session_and_may_be_repeated(cy: Staff, now: dateti
     assert staff.who(other, now) is not None
 
 
+@both
 def test_signing_in_again_ends_the_session_that_the_browser_had(cy: Staff, now: datetime) -> None:
     first = staff.sign_in(mailed_link(now), now=now)
     second = staff.sign_in(mailed_link(now), instead_of=first, now=now)
@@ -244,6 +252,7 @@ def test_an_unknown_session_is_nobody(cy: Staff, now: datetime, session: str) ->
     assert staff.who(session, now) is None
 
 
+@both
 def test_pruning_forgets_what_is_over_and_keeps_what_is_not(cy: Staff, now: datetime) -> None:
     old = staff.sign_in(mailed_link(now), now=now)
     later = now + 48 * HOUR
