@@ -611,16 +611,15 @@ def _key_faults(found: Settings) -> list[str]:
 
 def _mail_faults(found: Settings) -> list[str]:
     """Does a mail server answer there? Nothing is sent."""
-    from urllib.parse import urlsplit
+    from booking import mail
 
     if not found.smtp_url:
         return []  # kept in the instance folder; production refuses that itself
-    parts = urlsplit(found.smtp_url)
-    port = parts.port or (465 if parts.scheme == "smtps" else 587)
+    by = mail.server(found.smtp_url)
     try:
-        socket.create_connection((parts.hostname or "", port), timeout=5).close()
+        socket.create_connection((by.host, by.port), timeout=5).close()
     except OSError as error:
-        return [f"{parts.hostname}:{port} does not answer: {error}"]
+        return [f"{by.host}:{by.port} does not answer: {error}"]
     return []
 
 
