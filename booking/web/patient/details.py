@@ -45,7 +45,7 @@ class DetailsForm(Form):
     phone = StringField(_l("Mobile phone"), filters=[tidy])
     email = StringField(_l("E-mail (optional)"), filters=[tidy])
     note = TextAreaField(_l("Anything we should know? (optional)"), filters=[tidy_lines])
-    remind = BooleanField(_l("Remind me by e-mail the day before"), default=True)
+    remind = BooleanField(_l("Send me a reminder the day before"), default=True)
     website = StringField(_l("Leave this empty"), filters=[tidy])  # people don't see it, robots fill it in
     stamp = StringField()  # when the form was first shown, signed
     key = StringField()  # the same for every sending of one form
