@@ -18,7 +18,7 @@ from booking.actions import clinic as clinics
 from booking.actions import key as keys
 from booking.actions import slot as slots
 from booking.actions import staff
-from booking.domain.access import PATIENT, Caller
+from booking.domain.access import PATIENT, Caller, token
 from booking.domain.availability import Wish
 from booking.store.appointment import Appointment
 from booking.store.base import db
@@ -170,6 +170,11 @@ class Make:
         start = self.at(starts, weeks=weeks)
         with self.app.app_context():
             return appointments.book(self.elm, wish, start, person or self.person(), note=note, by=by, now=self.now)
+
+    def link(self, visit: Appointment) -> str:
+        """The path of the visit's mailed link."""
+        secret = self.app.config["SETTINGS"].secret_key
+        return f"/a/{token(secret, 'manage', visit.clinic_id, visit.public_id, visit.link_version)}"
 
     def hold(
         self, starts: str = "Mon 09:00", *, weeks: int = 0, service: str = "visit", session_key: str = "another browser"

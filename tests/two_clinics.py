@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from flask.testing import FlaskClient
 
 from booking.actions import appointment, slot
-from booking.domain.access import PUBLIC, token
+from booking.domain.access import PUBLIC
 from booking.domain.availability import Wish
 from tests.cast import Make
 
@@ -38,6 +38,4 @@ def open_clinic(make: Make, slug: str) -> Clinic:
         plan = slot.read(id, make.now).plan
         wish = Wish(next(service.id for service in plan.services.values() if service.slug == "visit"))
         visit = appointment.book(id, wish, make.at("Tue 09:00"), make.person(), by=PUBLIC, now=make.now)
-        secret = make.app.config["SETTINGS"].secret_key
-        signed = token(secret, "manage", id, visit.public_id, visit.link_version)
-        return Clinic(make, id, slug, visit.public_id, f"/a/{signed}")
+        return Clinic(make, id, slug, visit.public_id, make.link(visit))

@@ -8,8 +8,7 @@ import pytest
 from playwright.sync_api import Page, Response
 
 from booking.actions import appointment as visits
-from booking.domain.access import Caller, token
-from booking.store.appointment import Appointment
+from booking.domain.access import Caller
 from tests.cast import ELM, Make
 from tests.servers.chromium import COLOURS, violations
 
@@ -19,11 +18,6 @@ DETAILS = "/elm/book/visit/details?start=2027-01-11T09:30Z&practitioner=bo"
 LARGEST, MOST_REQUESTS = 25 * 1024, 4
 SMALL, WIDE = {"width": 320, "height": 640}, {"width": 1280, "height": 800}
 Open = Callable[..., Page]
-
-
-def link(make: Make, visit: Appointment) -> str:
-    secret = make.app.config["SETTINGS"].secret_key
-    return f"/a/{token(secret, 'manage', visit.clinic_id, visit.public_id, visit.link_version)}"
 
 
 def states(page: Page, host: str, make: Make) -> Iterator[str]:
@@ -60,7 +54,7 @@ def states(page: Page, host: str, make: Make) -> Iterator[str]:
     press("12:00 instead")
     yield "booked"
     visit = make.appointment("Wed 09:00", person=make.person("Ida"))
-    open_(link(make, visit))
+    open_(make.link(visit))
     page.get_by_role("link", name="Change time").click()
     yield "another time"
     page.go_back()
@@ -70,7 +64,7 @@ def states(page: Page, host: str, make: Make) -> Iterator[str]:
     yield "cancelled"
     make.clinic(ELM_WITH_A_GAP, confirmation="request")
     visit = make.appointment("Thu 09:00", person=make.person("Joe"))
-    open_(link(make, visit))
+    open_(make.link(visit))
     yield "requested"
     with make.app.app_context():
         visits.offer(make.elm, visit.public_id, make.at("Thu 10:00"), message="Bo is away.", by=CY, now=make.now)
@@ -147,7 +141,7 @@ def test_a_cold_page_is_light_and_keeps_to_its_policy(
     page = open_page(width=360, height=740)
     if path == "visit":
         visit = house.appointment("Wed 09:00")
-        page.goto(live_server + link(house, visit))
+        page.goto(live_server + house.link(visit))
         path = f"/elm/appointments/{visit.public_id}"
         page.context.new_cdp_session(page).send("Network.clearBrowserCache")
     faults: list[str] = []
