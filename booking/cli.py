@@ -127,7 +127,7 @@ def serve(bind: tuple[str, int], workers: int) -> None:
 @cli.command()
 @click.option("--once", is_flag=True, help="Do what is due and end.")
 def worker(once: bool) -> None:
-    """Send the mail that is due, end unanswered requests and sweep what has expired.
+    """Send the mail and the reminders that are due, end unanswered requests and sweep what has expired.
 
     One is enough; several share the work. SIGTERM stops it after the mail under way.
 
