@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
 import pytest
 from flask.testing import FlaskClient
@@ -11,6 +13,7 @@ from flask.testing import FlaskClient
 from tests.cast import ELM, Make
 from tests.visitor import Visitor
 
+Clock = Callable[[datetime], None]
 VISIT = "/elm/book/visit"
 
 
@@ -158,6 +161,13 @@ def test_a_clinic_with_one_service_and_one_practitioner_goes_straight_to_the_tim
     assert Visitor(client).open("/elm/book").path == VISIT
 
 
+def test_nobody_is_asked_about_a_first_visit_that_is_booked_by_phone_only(client: FlaskClient, make: Make) -> None:
+    make.clinic(ELM.replace('public_name = "Your visit"\n', "online = false\n"))
+    ada = Visitor(client).open("/elm/book/needles")
+    assert "This visit is booked by phone only." in ada.words
+    assert "been here before" not in ada.words
+
+
 def test_a_service_by_phone_only_shows_the_number_instead_of_times(client: FlaskClient, make: Make) -> None:
     make.clinic(ELM.replace('name = "Visit"\n', 'name = "Visit"\nonline = false\n'))
     ada = Visitor(client)
@@ -185,6 +195,23 @@ def test_new_patients_are_led_to_the_visit_that_comes_first(client: FlaskClient,
 
 
 # The week and the day
+
+
+@pytest.mark.parametrize(
+    ("after", "said"),
+    [(timedelta(), "16 free"), (timedelta(hours=8, minutes=45), "call us"), (timedelta(hours=10), "closed")],
+)
+def test_today_never_counts_as_full_because_it_is_late(
+    ada: Visitor, make: Make, set_clock: Clock, after: timedelta, said: str
+) -> None:
+    set_clock(make.now + after)  # 8 in the morning and later; they close at 5
+    assert f"Mon 11 Jan {said}" in ada.open(VISIT).words
+
+
+def test_days_beyond_the_horizon_are_not_called_full(ada: Visitor) -> None:
+    ada.open(VISIT + "?from=2027-03-12")
+    assert "Fri 12 Mar 16 free" in ada.words
+    assert "Mon 15 Mar not yet" in ada.words
 
 
 def test_the_week_shows_how_much_is_free_full_or_closed(ada: Visitor, make: Make) -> None:

@@ -106,7 +106,7 @@ class Times:
 @allow("public")
 def times(service: str) -> ResponseReturnValue:
     wanted = ask.read(service, request.args)
-    if wanted.new is None:
+    if wanted.new is None and wanted.row.online:
         return new_or_not(wanted, link_to(wanted))
     if wanted.new and wanted.service.new_patients is NewPatients.NO:
         first = wanted.plan.services.get(wanted.service.first_visit or 0)
@@ -212,14 +212,19 @@ def _day(wanted: Ask, link: Link, since: date, on: date, counts: dict[date, int]
 def _note(wanted: Ask, on: date, free: int) -> str:
     if free:
         return _("%(count)s free", count=free)
-    return _("full") if _is_open(wanted, on) else _("closed")
+    if on > wanted.today + timedelta(days=g.clinic.horizon):
+        return _("not yet")
+    if not _is_open(wanted, on):
+        return _("closed")
+    return _("call us") if on == wanted.today else _("full")  # what is left of today may be too soon to book online
 
 
 def _is_open(wanted: Ask, on: date) -> bool:
+    """Whether anybody who gives it is there on that day, later than now."""
     people = [wanted.practitioner] if wanted.practitioner else wanted.practitioners
     places = [wanted.location] if wanted.location else wanted.plan.locations.values()
     ids = [person.id for person in people]
-    return any(spells.of_day(wanted.plan, place.id, on, ids) for place in places)
+    return any(end > g.now for place in places for _start, end in spells.of_day(wanted.plan, place.id, on, ids))
 
 
 def _parts(wanted: Ask, offered: Iterable[Slot]) -> list[Part]:
