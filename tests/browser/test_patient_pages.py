@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Literal
 
 import pytest
 from playwright.sync_api import Page, Response
@@ -26,9 +27,9 @@ def states(page: Page, host: str, make: Make) -> Iterator[str]:
     def open_(path: str) -> None:
         page.goto(host + path)
 
-    def press(words: str) -> None:
-        page.get_by_role("button", name=words).first.click()
-        page.wait_for_load_state()
+    def press(words: str, role: Literal["button", "link"] = "button") -> None:
+        with page.expect_navigation():
+            page.get_by_role(role, name=words).first.click()
 
     for path in ("/", "/elm/", "/elm/directions", "/elm/book", "/elm/book?reason=poor-sleep", "/elm/book/needles"):
         open_(path)
@@ -41,7 +42,8 @@ def states(page: Page, host: str, make: Make) -> Iterator[str]:
     yield "by phone only"
     open_(DETAILS)
     yield "details without a hold"
-    press("Hold it")
+    page.get_by_role("button", name="Hold it").click()
+    page.get_by_text("We are holding this time").wait_for()
     yield "details"
     press("Confirm")
     yield "errors"
@@ -55,10 +57,10 @@ def states(page: Page, host: str, make: Make) -> Iterator[str]:
     yield "booked"
     visit = make.appointment("Wed 09:00", person=make.person("Ida"))
     open_(make.link(visit))
-    page.get_by_role("link", name="Change time").click()
+    press("Change time", "link")
     yield "another time"
     page.go_back()
-    page.get_by_role("link", name="Cancel the visit").click()
+    press("Cancel the visit", "link")
     yield "cancel"
     press("Yes, cancel it")
     yield "cancelled"
