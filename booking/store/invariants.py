@@ -104,9 +104,7 @@ def _wrong_ticks() -> list[str]:
                 HoldTick.clinic_id != Hold.clinic_id,
                 HoldTick.tick > Hold.last_tick,
                 HoldTick.expires_at.is_distinct_from(Hold.expires_at),
-                sa.and_(
-                    HoldTick.actor_id != Hold.practitioner_id, HoldTick.actor_id.is_distinct_from(Hold.room_id)
-                ),
+                sa.and_(HoldTick.actor_id != Hold.practitioner_id, HoldTick.actor_id.is_distinct_from(Hold.room_id)),
             )
         )
         .distinct()
