@@ -140,9 +140,7 @@ def _settings(now: datetime, key: str) -> tuple[int, int, int, list[int], list[i
             )
         )
     for position, actor in enumerate([*people, *rooms]):
-        db.session.add(
-            ServiceActor(clinic_id=clinic.id, service_id=service.id, actor_id=actor.id, position=position)
-        )
+        db.session.add(ServiceActor(clinic_id=clinic.id, service_id=service.id, actor_id=actor.id, position=position))
     later = now + timedelta(days=2)
     db.session.add(
         Key(clinic_id=clinic.id, name="bench", digest=digest(key), scopes=["book"], expires_at=later, created_at=now)

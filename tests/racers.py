@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import multiprocessing
 import threading
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -123,8 +124,8 @@ def _client(app: Any, job: Job, now: datetime, start: threading.Barrier, outcome
 
 
 def _do(app: Any, job: Job, now: datetime) -> Outcome:
-    name = f"{job.verb} {threading.get_ident()} {id(job)}"
-    person = Person(name, f"{abs(hash(name))}@example.com", None, "en")
+    name = f"{job.verb} {uuid.uuid4()}"
+    person = Person(name, f"{uuid.uuid4()}@example.com", None, "en")
     match job.verb:
         case "post":
             return _post(app, job, name)
