@@ -78,14 +78,6 @@ def hold(clinic_id: int, wish: Wish, start: datetime, *, session_key: str, now: 
     )
 
 
-@transaction
-def release(clinic_id: int, *, session_key: str, now: datetime) -> None:
-    """Give back what a browser session holds. Harmless if it holds nothing."""
-    held = holds.of_session(clinic_id, session_key, now)
-    if held:
-        holds.release(held)
-
-
 def held(clinic_id: int, *, session_key: str, now: datetime) -> Hold | None:
     """What a browser session holds, None once it has expired."""
     return holds.of_session(clinic_id, session_key, now)

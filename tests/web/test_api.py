@@ -7,11 +7,14 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from booking.actions import slot
+from booking.store.base import db
+from booking.store.patient import Patient
 from booking.web import slots as written
 from tests.cast import Make
 
@@ -295,9 +298,11 @@ def test_a_wrong_body_is_refused_by_name(site: Website) -> None:
         assert [fault["field"] for fault in found["errors"]] == [field], changes
 
 
-def test_phones_are_read_as_the_clinics_region_writes_them(site: Website) -> None:
+def test_phones_are_read_as_the_clinics_region_writes_them(site: Website, make: Make) -> None:
     said(site.book("a", patient={"name": "Ada", "phone": "020 7946 0100"}), 201)
     said(site.book("b", patient={"name": "Eve", "phone": "+1 630 555 0142"}, start="2027-01-12T10:00:00Z"), 201)
+    with make.app.app_context():
+        assert set(db.session.scalars(sa.select(Patient.phone))) == {"+442079460100", "+16305550142"}
 
 
 NO_OBJECTS = [
