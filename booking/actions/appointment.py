@@ -1,7 +1,7 @@
-"""A visit's life: booked, requested, confirmed, declined, offered another time, moved, cancelled, lapsed.
+"""A visit's time: booked, requested, confirmed, declined, offered another time, moved, cancelled, lapsed.
 
 Each is one transaction that takes or frees the time, changes the row, records the change and queues what is to be
-said. Locks are taken in one order everywhere: actors (by id), the patient, the appointment.
+said. The desk says with `expected` which version of the visit it looked at; another one raises Changed.
 """
 
 from __future__ import annotations
@@ -11,24 +11,20 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from booking.domain.access import WORKER, Caller, new_id, new_reference
-from booking.domain.appointment import OPEN, Status, changeable_until, lapses_at, may_become, starts_as
+from booking.domain.appointment import OPEN, Status, changeable_until, may_become, starts_as
 from booking.domain.availability import Wish
 from booking.domain.errors import BookingError, NotAllowed, PatientBusy, TooLate, TooManyVisits, WrongStatus
-from booking.domain.message import Facts, Kind, Recipient, Transition, Was
-from booking.domain.time import local
-from booking.store import access, diary, outbox, patient, staff
+from booking.domain.message import Facts, Kind, Recipient
+from booking.store import access, diary, outbox, patient, staff, transition
 from booking.store import appointment as appointments
 from booking.store import hold as holds
 from booking.store.access import IdempotencyKey
 from booking.store.appointment import Appointment
 from booking.store.base import Stale, db, settings, transaction
-from booking.store.clinic import Location, Policy, bump_board, policy
+from booking.store.clinic import Policy, bump_board, policy
 from booking.store.hold import Hold
 from booking.store.patient import Patient, Person
-from booking.store.practitioner import invited
 from booking.store.sealed import seal
-
-UNDO = timedelta(minutes=3)  # a desk's move is mailed after this, so that it can be undone unnoticed
 
 
 def book(
@@ -98,17 +94,17 @@ def _book(
     appointments.record(appointment, None, by=by, now=now, reason=squeeze, squeezed=bool(squeeze))
     if key:
         access.remember(clinic_id, key, appointment.id, now)
-    _tell(clinic, appointment, person.email, None, by=by, now=now)
+    transition.tell(clinic, appointment, person.email, None, by=by, now=now)
     return appointment
 
 
 @transaction
-def confirm(clinic_id: int, public_id: str, *, by: Caller, now: datetime) -> Appointment:
+def confirm(clinic_id: int, public_id: str, *, by: Caller, now: datetime, expected: int | None = None) -> Appointment:
     """The desk confirms a request: it is booked. Confirming it again is harmless.
 
     Raises WrongStatus if it was answered otherwise, or its time has come.
     """
-    appointment, _ = _locked(clinic_id, public_id)
+    appointment, _ = transition.locked(clinic_id, public_id, expected=expected)
     if appointment.status == Status.BOOKED:
         return appointment
     return _booked(appointment, by, now)
@@ -117,7 +113,7 @@ def confirm(clinic_id: int, public_id: str, *, by: Caller, now: datetime) -> App
 @transaction
 def accept(clinic_id: int, public_id: str, *, by: Caller, now: datetime) -> Appointment:
     """The patient accepts the time the desk offered instead. Accepting again is harmless. Raises WrongStatus."""
-    appointment, _ = _locked(clinic_id, public_id)
+    appointment, _ = transition.locked(clinic_id, public_id)
     if appointment.status == Status.BOOKED:
         return appointment
     if appointment.waits_for != "patient":
@@ -126,9 +122,11 @@ def accept(clinic_id: int, public_id: str, *, by: Caller, now: datetime) -> Appo
 
 
 @transaction
-def decline(clinic_id: int, public_id: str, *, by: Caller, now: datetime, message: str = "") -> Appointment:
+def decline(
+    clinic_id: int, public_id: str, *, by: Caller, now: datetime, message: str = "", expected: int | None = None
+) -> Appointment:
     """The desk declines a request, with words to the patient if it wants. Raises WrongStatus if it was answered."""
-    appointment, hold = _locked(clinic_id, public_id)
+    appointment, hold = transition.locked(clinic_id, public_id, expected=expected)
     if appointment.status == Status.CANCELLED:
         return appointment
     if appointment.status != Status.PENDING:
@@ -137,13 +135,15 @@ def decline(clinic_id: int, public_id: str, *, by: Caller, now: datetime, messag
 
 
 @transaction
-def cancel(clinic_id: int, public_id: str, *, by: Caller, now: datetime, reason: str = "") -> Appointment:
+def cancel(
+    clinic_id: int, public_id: str, *, by: Caller, now: datetime, reason: str = "", expected: int | None = None
+) -> Appointment:
     """Cancel a visit or withdraw a request: its time is free at once, and whoever was invited gets the CANCEL.
 
     Repeating it is harmless. Raises WrongStatus once it is under way or over, and TooLate for a patient inside the
     clinic's notice; a request may be withdrawn until it is answered.
     """
-    appointment, hold = _locked(clinic_id, public_id)
+    appointment, hold = transition.locked(clinic_id, public_id, expected=expected)
     if appointment.status == Status.CANCELLED:
         return appointment
     if appointment.status not in OPEN or appointment.ends_at <= now:
@@ -163,13 +163,14 @@ def reschedule(
     now: datetime,
     practitioner: int | None = None,
     location: int | None = None,
+    expected: int | None = None,
 ) -> Appointment:
     """Move a visit to another time on offer, with anyone or with one practitioner; all or nothing.
 
     A pending request stays one, for the new time, and waits for the desk again. Raises SlotTaken, NotOffered,
     PatientBusy, WrongStatus, and TooLate for a patient inside the clinic's notice; the old time is then kept.
     """
-    appointment = appointments.by_public_id(clinic_id, public_id)
+    appointment = appointments.by_public_id(clinic_id, public_id, expected=expected)
     if appointment.status not in OPEN:
         raise WrongStatus(appointment.status)
     if appointment.status == Status.BOOKED:
@@ -177,7 +178,7 @@ def reschedule(
     same_actor = practitioner in (None, appointment.practitioner_id)
     if start == appointment.starts_at and same_actor and location in (None, appointment.location_id):
         return appointment
-    return _moved(appointment, start, practitioner, location, by, now)
+    return _moved(appointment, start, practitioner, location, by, now, expected=expected)
 
 
 @transaction
@@ -190,21 +191,22 @@ def offer(
     now: datetime,
     practitioner: int | None = None,
     message: str = "",
+    expected: int | None = None,
 ) -> Appointment:
     """The desk offers a request another time: it is held instead of the first, until the patient answers or it lapses.
 
     Raises WrongStatus if the request was answered meanwhile, SlotTaken and NotOffered.
     """
-    appointment = appointments.by_public_id(clinic_id, public_id)
+    appointment = appointments.by_public_id(clinic_id, public_id, expected=expected)
     if appointment.status != Status.PENDING:
         raise WrongStatus(appointment.status)
-    return _moved(appointment, start, practitioner, None, by, now, message=message, offered=True)
+    return _moved(appointment, start, practitioner, None, by, now, message=message, offered=True, expected=expected)
 
 
 @transaction
 def settle(clinic_id: int, public_id: str, *, by: Caller, now: datetime) -> Appointment:
     """The desk has looked at a marked visit and leaves it as it is: the mark goes. Harmless without one."""
-    appointment, _ = _locked(clinic_id, public_id)
+    appointment, _ = transition.locked(clinic_id, public_id)
     if appointment.needs_desk is None:
         return appointment
     mark, appointment.needs_desk = appointment.needs_desk, None
@@ -224,7 +226,7 @@ def lapse(now: datetime) -> int:
 
 @transaction
 def _lapse(clinic_id: int, public_id: str, now: datetime) -> bool:
-    appointment, hold = _locked(clinic_id, public_id)
+    appointment, hold = transition.locked(clinic_id, public_id)
     if appointment.status != Status.PENDING or appointment.lapses_at is None or appointment.lapses_at > now:
         return False  # answered meanwhile
     _ended(appointment, hold, WORKER, now)
@@ -311,46 +313,12 @@ def _new(
         created_at=now,
         updated_at=now,
     )
-    _stand(appointment, hold)
+    transition.stand(appointment, hold)
     if status == Status.PENDING:
-        _wait(appointment, "desk", clinic, now)
+        transition.wait(appointment, "desk", clinic, now)
     db.session.add(appointment)
     db.session.flush()
     return appointment
-
-
-def _stand(appointment: Appointment, hold: Hold) -> None:
-    """Make the appointment's row say when, where and with whom its hold is."""
-    zone = diary.current_plan(hold.clinic_id).locations[hold.location_id].zone
-    appointment.practitioner_id = hold.practitioner_id
-    appointment.room_id = hold.room_id
-    appointment.location_id = hold.location_id
-    appointment.starts_at = hold.starts_at
-    appointment.ends_at = hold.ends_at
-    appointment.start_time = local(hold.starts_at, zone).replace(tzinfo=None)
-    appointment.zone = zone
-
-
-def _wait(appointment: Appointment, whom: str, clinic: Policy, now: datetime) -> None:
-    appointment.waits_for = whom
-    appointment.lapses_at = lapses_at(
-        now, appointment.starts_at, request_lapses=clinic.request_lapses, minimum_notice=clinic.minimum_notice
-    )
-
-
-def _locked(clinic_id: int, public_id: str) -> tuple[Appointment, Hold | None]:
-    """The appointment and its hold, with their actors locked, as they are after the lock. Raises NotFound."""
-    appointment = appointments.by_public_id(clinic_id, public_id)
-    hold = holds.of_appointment(appointment.id)
-    if hold is None:
-        return appointments.by_public_id(clinic_id, public_id, lock=True), None
-    actors = holds.actors_of(hold)
-    holds.lock(clinic_id, actors)
-    appointment = appointments.by_public_id(clinic_id, public_id, lock=True)
-    hold = holds.of_appointment(appointment.id)
-    if hold is None or holds.actors_of(hold) != actors:
-        raise Stale  # it was moved or ended while we waited
-    return appointment, hold
 
 
 def _booked(appointment: Appointment, by: Caller, now: datetime) -> Appointment:
@@ -359,7 +327,7 @@ def _booked(appointment: Appointment, by: Caller, now: datetime) -> Appointment:
         raise WrongStatus(old)
     appointment.status = Status.BOOKED
     appointment.waits_for = appointment.lapses_at = None
-    _changed(appointment, old, None, by=by, now=now)
+    transition.changed(appointment, old, None, by=by, now=now)
     return appointment
 
 
@@ -367,14 +335,14 @@ def _ended(
     appointment: Appointment, hold: Hold | None, by: Caller, now: datetime, *, reason: str = "", message: str = ""
 ) -> Appointment:
     old = Status(appointment.status)
-    was = _was(appointment)
+    was = transition.as_it_was(appointment)
     if hold:
         holds.release(hold)
     appointment.status = Status.CANCELLED
     appointment.waits_for = appointment.lapses_at = appointment.needs_desk = None
     if old == Status.BOOKED:
         appointment.sequence += 1
-    _changed(appointment, old, was, by=by, now=now, reason=reason, message=message)
+    transition.changed(appointment, old, was, by=by, now=now, reason=reason, message=message)
     return appointment
 
 
@@ -388,6 +356,7 @@ def _moved(
     *,
     message: str = "",
     offered: bool = False,
+    expected: int | None = None,
 ) -> Appointment:
     clinic_id, public_id, appointment_id = appointment.clinic_id, appointment.public_id, appointment.id
     old = Status(appointment.status)
@@ -400,104 +369,18 @@ def _moved(
     someone = db.session.get_one(Patient, appointment.patient_id)
     people = patient.same_person(someone)
     _check_not_busy(appointments.open_visits(clinic_id, people, now, but=appointment.id), hold.starts_at, hold.ends_at)
-    appointment = appointments.by_public_id(clinic_id, public_id, lock=True)
+    appointment = appointments.by_public_id(clinic_id, public_id, lock=True, expected=expected)
     if appointment.status != old:
         raise Stale  # confirmed or ended while we waited for the actors
-    was = _was(appointment)
-    _stand(appointment, hold)
+    was = transition.as_it_was(appointment)
+    transition.stand(appointment, hold)
     appointment.needs_desk = None
     if old == Status.BOOKED:
         appointment.sequence += 1
     else:
-        _wait(appointment, "patient" if offered else "desk", clinic, now)
-    _changed(appointment, old, was, by=by, now=now, reason=message, message=message, offered=offered)
+        transition.wait(appointment, "patient" if offered else "desk", clinic, now)
+    transition.changed(appointment, old, was, by=by, now=now, reason=message, message=message, offered=offered)
     return appointment
-
-
-def _was(appointment: Appointment) -> Was:
-    """The visit as it stands now, for the mails that tell of what it is no more."""
-    someone = db.session.get_one(Patient, appointment.patient_id)
-    name, address = invited(appointment.practitioner_id)
-    return Was(
-        starts_at=appointment.starts_at,
-        ends_at=appointment.ends_at,
-        location=db.session.get_one(Location, appointment.location_id).name,
-        practitioner=name,
-        practitioner_address=address,
-        patient_address=someone.email or "",
-        uid=appointment.uid,
-        sequence=appointment.sequence,
-    )
-
-
-def _where_and_when(was: Was) -> tuple[datetime, datetime, str]:
-    return was.starts_at, was.ends_at, was.location
-
-
-def _changed(
-    appointment: Appointment,
-    old: Status,
-    was: Was | None,
-    *,
-    by: Caller,
-    now: datetime,
-    reason: str = "",
-    message: str = "",
-    offered: bool = False,
-) -> None:
-    """Stamp, record and tell a change that the row has already."""
-    appointment.updated_at = now
-    moved_from = was.starts_at.isoformat() if was and was.starts_at != appointment.starts_at else None
-    appointments.record(appointment, old, by=by, now=now, reason=reason, moved_from=moved_from, offered=offered)
-    clinic = policy(appointment.clinic_id)
-    someone = db.session.get_one(Patient, appointment.patient_id)
-    _tell(clinic, appointment, someone.email, old, by=by, now=now, was=was, message=message, offered=offered)
-
-
-def _tell(
-    clinic: Policy,
-    appointment: Appointment,
-    email: str | None,
-    old: Status | None,
-    *,
-    by: Caller,
-    now: datetime,
-    was: Was | None = None,
-    message: str = "",
-    offered: bool = False,
-) -> None:
-    """Queue what is to be said of the change from `old` (None: it is new) to the row's present status."""
-    name, address = invited(appointment.practitioner_id)
-    status = Status(appointment.status)
-    moved = was is not None and _where_and_when(was) != _where_and_when(_was(appointment))
-    transition = Transition(
-        old=old,
-        new=status,
-        by=by.kind,
-        moved=moved,
-        offered=offered,
-        practitioner_changed=was is not None and was.practitioner != name,
-        patient=bool(email),
-        practitioner=bool(address),
-        former_practitioner=bool(was and was.practitioner_address),
-        clinic=clinic.notices == "all" or (clinic.notices == "requests" and Status.PENDING in (old, status)),
-    )
-    addresses = {
-        Recipient.PATIENT: email or "",
-        Recipient.PRACTITIONER: address,
-        Recipient.CLINIC: clinic.email,
-    }
-    # DTSTAMP has whole seconds and has to grow with each message.
-    appointment.stamped_at = max(now, appointment.stamped_at + timedelta(seconds=1)) if old else now
-    outbox.tell(
-        appointment,
-        transition,
-        addresses,
-        facts=Facts(was=was, message=message),
-        now=now,
-        due_at=now + UNDO if by.is_desk and moved and old == Status.BOOKED else now,
-    )
-    bump_board(clinic.id)
 
 
 @transaction

@@ -73,6 +73,14 @@ class WrongStatus(BookingError):
         self.status = status
 
 
+class Changed(BookingError):
+    """Somebody else changed the record since the caller looked at it; `version` is what it has now."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__(f"changed: now version {version}")
+        self.version = version
+
+
 class KeyReused(BookingError):
     """An idempotency key came again with another request."""
 

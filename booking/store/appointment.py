@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from booking.domain.access import Caller
 from booking.domain.appointment import OPEN, Status
-from booking.domain.errors import NotFound
+from booking.domain.errors import Changed, NotFound
 from booking.store.base import Base, db, table
 from booking.store.clinic import Location
 from booking.store.patient import Patient
@@ -61,6 +61,10 @@ class Appointment(Base):
     link_version: Mapped[int] = mapped_column(default=1)  # raising it revokes the links sent before
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
+    version: Mapped[int] = mapped_column(server_default="1")  # grows with every change of the row
+
+    # Whoever changed the row since it was read wins; the transaction is run again.
+    __mapper_args__ = {"version_id_col": version}  # noqa: RUF012
 
 
 class Change(Base):
@@ -81,14 +85,19 @@ class Change(Base):
     reason: Mapped[bytes | None]  # sealed
 
 
-def by_public_id(clinic_id: int, public_id: str, *, lock: bool = False) -> Appointment:
-    """The clinic's appointment of that public id, as it is in the database now. Raises NotFound."""
+def by_public_id(clinic_id: int, public_id: str, *, lock: bool = False, expected: int | None = None) -> Appointment:
+    """The clinic's appointment of that public id, as it is in the database now.
+
+    Raises NotFound, and Changed if its version is not the expected one.
+    """
     query = sa.select(Appointment).where(Appointment.public_id == public_id, Appointment.clinic_id == clinic_id)
     if lock:
         query = query.with_for_update()
     found = db.session.scalar(query.execution_options(populate_existing=True))
     if found is None:
         raise NotFound
+    if expected not in (None, found.version):
+        raise Changed(found.version)
     return found
 
 

@@ -18,6 +18,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, registry
+from sqlalchemy.orm.exc import StaleDataError
 
 from booking.domain.errors import Busy
 from booking.settings import Settings
@@ -110,7 +111,7 @@ def transaction(action: Callable[P, R]) -> Callable[P, R]:
                 result = action(*args, **kwargs)
                 db.session.commit()
                 return result
-            except Stale:
+            except (Stale, StaleDataError):
                 _undo()
             except DBAPIError as error:
                 _undo()

@@ -18,6 +18,7 @@ from booking.domain.availability import Reason, ReasonCode
 from booking.domain.errors import (
     BookingError,
     Busy,
+    Changed,
     Invalid,
     KeyReused,
     NotAllowed,
@@ -95,7 +96,7 @@ def words(error: BookingError, zone: str | None = None) -> str:
             )
         case PatientBusy():
             return _("You already have a visit at this time. To change it, use the link in its mail, or call us.")
-        case WrongStatus():
+        case WrongStatus() | Changed():
             return _("This visit was changed in the meantime. Please look at it again.")
         case KeyReused():
             return _("This form was sent before with other details. Please start again.")
