@@ -1,7 +1,8 @@
-"""Clinics as files: load one, check one, write one back.
+"""Clinics as files: load one, check one, write one back. The owner's screens do the same with the values of a file.
 
 A load is one transaction: all of the file or nothing. Entries go by their slug; those that are gone from the file
-are archived and come back with their slug. No future visit is ever dropped.
+are archived and come back with their slug. No future visit is ever dropped. What the settings were before is kept, so
+that a change can be undone.
 """
 
 from __future__ import annotations
@@ -12,16 +13,18 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeVar
 
+from booking.domain.access import WORKER, Caller
+from booking.domain.audit import Action
 from booking.domain.availability import NewPatients, Plan, ReasonCode, Stage, Window
-from booking.domain.errors import BookingError
-from booking.domain.stranding import Visit, stranded
+from booking.domain.errors import BookingError, Invalid, NotAllowed, NotFound
+from booking.domain.stranding import Visit, unfit
 from booking.domain.time import tick_after, tick_of
 from booking.formats import clinic_file as file
 from booking.formats.clinic_file import ClinicFile, ClinicFileInvalid, Fault, StaffUser, Text
-from booking.store import diary, entries, staff
+from booking.store import audit, diary, entries, staff, version
 from booking.store.appointment import Appointment
 from booking.store.base import db, transaction
-from booking.store.clinic import Clinic, Location, bump_board, by_slug
+from booking.store.clinic import Clinic, Location, bump_board, by_id, by_slug
 from booking.store.entries import Entries
 from booking.store.practitioner import Actor, AvailableTime, ExtraTime, NotAvailable, Service, ServiceActor
 
@@ -46,6 +49,7 @@ class Loaded:
     """What a load did. `new_staff` are not told of it yet; `stranded` visits stay and are marked for the desk."""
 
     clinic_id: int
+    revision: int  # of the settings, from now on
     created: bool
     changed: bool
     stranded: tuple[StrandedVisit, ...] = ()
@@ -93,44 +97,178 @@ def load(text: str, *, keep_visits: bool = False, force: bool = False, now: date
     Raises ClinicFileInvalid; OlderFile unless `force`; and Stranded where future visits would lose their hours,
     room or practitioner, unless `keep_visits`: then they stay as they are, marked for the desk.
     """
-    return _load(file.parse(text), keep_visits, force, now)
+    change = _Change(Action.CLINIC_LOADED, "", WORKER, now)
+    return _load(file.parse(text), change, keep_visits=keep_visits, force=force)
+
+
+def current(slug: str) -> ClinicFile:
+    """The clinic's settings with their revision, as a file without staff would say them. Raises NotFound."""
+    clinic = by_slug(slug)
+    return replace(_stored(clinic, entries.read(clinic.id)), revision=clinic.revision)
+
+
+def before(clinic_id: int, revision: int) -> ClinicFile | None:
+    """The settings as they were at this revision, if they changed since and that is still known."""
+    known = version.find(clinic_id, revision)
+    return file.parse(known.file) if known else None
+
+
+def save(wanted: ClinicFile, part: str, *, keep_visits: bool = False, by: Caller, now: datetime) -> Loaded:
+    """Bring the clinic to what a screen made of `current`; `part` names for the audit what was on the screen.
+
+    Raises OlderFile if the settings were changed since they were read, and Stranded unless `keep_visits`, as `load`.
+    """
+    return _load(wanted, _Change(Action.SETTINGS_CHANGED, part, by, now), keep_visits=keep_visits)
+
+
+def may_undo(clinic_id: int, revision: int, by: Caller) -> bool:
+    """Whether the change that led to this revision of the settings is known, and the caller's to undo: owners undo
+    all changes, others their own."""
+    known = version.find(clinic_id, revision - 1)
+    return known is not None and (by.role == file.StaffRole.OWNER or by.id == known.changed_by is not None)
+
+
+def undo(clinic_id: int, revision: int, *, keep_visits: bool = False, by: Caller, now: datetime) -> Loaded:
+    """Bring the settings back to what they were before the change that led to this revision.
+
+    Raises OlderFile if they were changed again since, NotAllowed for another's change, Stranded unless `keep_visits`.
+    """
+    known = before(clinic_id, revision - 1)
+    if known is None or not may_undo(clinic_id, revision, by):
+        raise NotAllowed
+    change = _Change(Action.SETTINGS_CHANGED, "undo", by, now)
+    return _load(replace(known, revision=revision), change, keep_visits=keep_visits)
 
 
 @transaction
-def _load(wanted: ClinicFile, keep_visits: bool, force: bool, now: datetime) -> Loaded:
+def add_time_off(
+    clinic_id: int,
+    practitioner: str,
+    from_: datetime,
+    to: datetime,
+    note: str = "",
+    *,
+    keep_visits: bool = False,
+    by: Caller,
+    now: datetime,
+) -> Loaded:
+    """Give a practitioner (by slug) time off from one wall clock time (naive, whole five minutes) to another.
+
+    The front desk may, and practitioners for themselves: the caller sees to that. Raises NotFound, Invalid for
+    "from", "to" or "note", and Stranded where visits lie in it, unless `keep_visits`: then they stay, marked for the
+    desk.
+    """
+    values = _locked_values(clinic_id)
+    entry = {"from": from_, "to": to} | ({"note": note} if note else {})
+    _practitioner(values, practitioner).setdefault("time_off", []).append(entry)
+    change = _Change(Action.TIME_OFF_ADDED, f"practitioners:{practitioner}", by, now)
+    try:
+        return _load(file.from_values(values), change, keep_visits=keep_visits)
+    except ClinicFileInvalid as invalid:
+        raise Invalid({str(fault.path[-1]): _FAULTS[fault.path[-1]] for fault in invalid.faults}) from None
+
+
+_FAULTS: Mapping[str | int, str] = {"from": "period", "to": "period", "note": "text"}
+
+
+@transaction
+def remove_time_off(
+    clinic_id: int, practitioner: str, from_: datetime, to: datetime, *, by: Caller, now: datetime
+) -> Loaded:
+    """Take back a practitioner's time off with exactly these ends (naive wall clock). Raises NotFound if it is gone."""
+    values = _locked_values(clinic_id)
+    person = _practitioner(values, practitioner)
+    kept = [entry for entry in person.get("time_off", []) if (entry["from"], entry["to"]) != (from_, to)]
+    if len(kept) == len(person.get("time_off", [])):
+        raise NotFound
+    person["time_off"] = kept
+    change = _Change(Action.TIME_OFF_REMOVED, f"practitioners:{practitioner}", by, now)
+    return _load(file.from_values(values), change)
+
+
+def _locked_values(clinic_id: int) -> dict[str, Any]:
+    slug = by_id(clinic_id).slug
+    entries.locked(slug)
+    return file.as_values(current(slug))
+
+
+def _practitioner(values: Mapping[str, Any], slug: str) -> dict[str, Any]:
+    for person in values.get("practitioners", []):
+        if person["slug"] == slug:
+            found: dict[str, Any] = person
+            return found
+    raise NotFound
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """Who changes what, for the audit."""
+
+    action: Action
+    part: str
+    by: Caller
+    now: datetime
+
+
+@transaction
+def _load(wanted: ClinicFile, change: _Change, *, keep_visits: bool = False, force: bool = False) -> Loaded:
+    now = change.now
     clinic = entries.locked(wanted.clinic.slug)
     if clinic is None:
         clinic = Clinic(slug=wanted.clinic.slug, created_at=now, revision=1)
         _apply(clinic, wanted, Entries([], [], [], [], [], [], []), now)
-        return Loaded(clinic.id, created=True, changed=True, new_staff=_add_staff(clinic.id, wanted.staff, now))
+        _record(clinic, change)
+        new_staff = _add_staff(clinic.id, wanted.staff, now)
+        return Loaded(clinic.id, 1, created=True, changed=True, new_staff=new_staff)
 
     known = entries.read(clinic.id)
-    if _stored(clinic, known) == replace(wanted, staff=()):
+    stored = _stored(clinic, known)
+    if stored == replace(wanted, staff=()):
         new_staff = _add_staff(clinic.id, wanted.staff, now)
-        return Loaded(clinic.id, created=False, changed=bool(new_staff), new_staff=new_staff)
+        return Loaded(clinic.id, clinic.revision, created=False, changed=bool(new_staff), new_staff=new_staff)
     if wanted.revision is not None and wanted.revision < clinic.revision and not force:
         raise OlderFile(wanted.revision, clinic.revision)
-    before = diary.current_plan(clinic.id)
+    plan = diary.current_plan(clinic.id)
+    said = file.dump(stored, clinic.revision)
+    version.keep(clinic.id, clinic.revision, said, staff_id=_staff_id(change.by), now=now)
     clinic.revision += 1
     _apply(clinic, wanted, known, now)
-    visits = _strand(before, diary.fresh_plan(clinic.id, clinic.revision), now)
+    visits = _strand(plan, diary.fresh_plan(clinic.id, clinic.revision), now)
     if visits and not keep_visits:
         raise Stranded(visits)
-    return Loaded(
-        clinic.id, created=False, changed=True, stranded=visits, new_staff=_add_staff(clinic.id, wanted.staff, now)
+    _record(clinic, change)
+    new_staff = _add_staff(clinic.id, wanted.staff, now)
+    return Loaded(clinic.id, clinic.revision, created=False, changed=True, stranded=visits, new_staff=new_staff)
+
+
+def _staff_id(by: Caller) -> int | None:
+    return by.id if by.kind == "staff" else None
+
+
+def _record(clinic: Clinic, change: _Change) -> None:
+    audit.record(
+        clinic.id, change.action, by=change.by, now=change.now, object=change.part, revision=str(clinic.revision)
     )
 
 
 def _strand(before: Plan, after: Plan, now: datetime) -> tuple[StrandedVisit, ...]:
-    """Mark the visits that fitted the settings before and don't any more, and return them by start."""
+    """Mark the visits that fitted the settings before and don't any more, and return them by start.
+
+    Those that were marked and fit again lose the mark.
+    """
     ahead = entries.visits_ahead(after.clinic, now)
-    why = stranded(before, after, [_visit(appointment, ticks) for appointment, ticks in ahead])
+    facts = [_visit(appointment, ticks) for appointment, ticks in ahead]
+    was, misfits = unfit(before, facts), unfit(after, facts)
+    why = {id: codes - was.get(id, frozenset()) for id, codes in misfits.items()}
     found = sorted(
-        (appointment for appointment, _ in ahead if appointment.id in why), key=lambda a: (a.starts_at, a.id)
+        (appointment for appointment, _ in ahead if why.get(appointment.id)), key=lambda a: (a.starts_at, a.id)
     )
+    mended = [a for a, _ in ahead if a.needs_desk == STRANDED and a.id not in misfits]
     for appointment in found:
         appointment.needs_desk = STRANDED
-    if found:
+    for appointment in mended:
+        appointment.needs_desk = None
+    if found or mended:
         bump_board(after.clinic)
     practitioners = {**after.practitioners, **before.practitioners}
     services = {**after.services, **before.services}

@@ -1,4 +1,4 @@
-"""Which future visits a change of settings would strand: facts of the book against the plans before and after.
+"""Which future visits a clinic's settings leave no room for: facts of the book against a plan.
 
 A visit is booked already, so only what its people and rooms are open for counts here: neither taken time nor the
 grid, the notice, the horizon, or who may book what online.
@@ -30,18 +30,16 @@ class Visit:
     room_ticks: Collection[int] = ()
 
 
-def stranded(before: Plan, after: Plan, visits: Sequence[Visit]) -> dict[int, frozenset[ReasonCode]]:
-    """By visit id: what speaks against a visit under the plan `after` and did not under `before`; others are left out.
+def unfit(plan: Plan, visits: Sequence[Visit]) -> dict[int, frozenset[ReasonCode]]:
+    """By visit id: what speaks against a visit under a plan; those that fit are left out.
 
     `visits` are all that will still take time, earliest booked first: where a room has fewer places than visits,
-    the latest booked are stranded.
+    the latest booked are without one.
     """
-    full_before, full_after = _without_place(before, visits), _without_place(after, visits)
+    without_place = _without_place(plan, visits)
     found = {}
     for visit in visits:
-        codes = _against(after, visit) - _against(before, visit)
-        if visit.id in full_after - full_before:
-            codes |= {ReasonCode.ROOM_FULL}
+        codes = _against(plan, visit) | ({ReasonCode.ROOM_FULL} if visit.id in without_place else set())
         if codes:
             found[visit.id] = frozenset(codes)
     return found

@@ -9,7 +9,7 @@ import math
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from itertools import groupby
@@ -224,8 +224,19 @@ def parse(text: str) -> ClinicFile:
         raise ClinicFileInvalid([_syntax_fault(text, str(error))]) from None
     except RecursionError:
         raise ClinicFileInvalid([Fault(1, "", "TOML", "values nested too deep")]) from None
-    source = read.Source(values, lines(text))
-    result = _clinic_file(read.Table(read.Spot(source, ()), values))
+    return _read(read.Source(values, lines(text)))
+
+
+def from_values(values: Mapping[str, Any]) -> ClinicFile:
+    """Return what a file would say that `tomllib` reads as these values.
+
+    Raises ClinicFileInvalid with every fault at once; they know their paths, and no lines.
+    """
+    return _read(read.Source(values, {}))
+
+
+def _read(source: read.Source) -> ClinicFile:
+    result = _clinic_file(read.Table(read.Spot(source, ()), source.values))
     if source.faults:
         raise ClinicFileInvalid(sorted(source.faults, key=lambda fault: fault.line))
     return result
@@ -634,25 +645,36 @@ def _days_of(line: Hours | ExtraHours, practitioner: Practitioner) -> Iterator[d
         day += timedelta(days=1)
 
 
+def as_values(clinic_file: ClinicFile) -> dict[str, Any]:
+    """Return the file as `tomllib` would read it: `from_values` of it is equal to `clinic_file`."""
+    clinic = clinic_file.clinic
+    settings = {"revision": clinic_file.revision} if clinic_file.revision is not None else {}
+    settings |= _written(clinic) | {"phone": _as_written(clinic.phone, clinic.region)}
+    values: dict[str, Any] = {"clinic": settings}
+    for name in ("locations", "rooms", "services", "practitioners", "closures", "staff"):
+        entries = [_written(entry) for entry in getattr(clinic_file, name)]
+        if entries:
+            values[name] = entries
+    for location in values["locations"]:
+        if "phone" in location:
+            location["phone"] = _as_written(location["phone"], clinic.region)
+    return values
+
+
 def dump(clinic_file: ClinicFile, revision: int) -> str:
     """Return the file's text, at a settings revision: `parse` of it is equal to `clinic_file`."""
     import tomlkit
 
-    clinic = clinic_file.clinic
     document = tomlkit.document()
-    document.add(tomlkit.comment(f"{clinic.name}, as it stood at settings revision {revision}."))
+    document.add(tomlkit.comment(f"{clinic_file.clinic.name}, as it stood at settings revision {revision}."))
     document.add(tomlkit.comment("Loading this file over settings that changed since then needs --force."))
-    settings = _written(clinic)
-    settings["phone"] = _as_written(clinic.phone, clinic.region)
-    document.add("clinic", _table({"revision": revision, **settings}))
-    for name in ("locations", "rooms", "services", "practitioners", "closures", "staff"):
-        entries = tomlkit.aot()
-        for entry in getattr(clinic_file, name):
-            values = _written(entry)
-            if isinstance(entry, Location) and entry.phone:
-                values["phone"] = _as_written(entry.phone, clinic.region)
-            entries.append(_table(values))
-        if entries:
+    for name, value in as_values(replace(clinic_file, revision=revision)).items():
+        if isinstance(value, Mapping):
+            document.add(name, _table(value))
+        else:
+            entries = tomlkit.aot()
+            for entry in value:
+                entries.append(_table(entry))
             document.add(name, entries)
     return tomlkit.dumps(document)
 

@@ -24,13 +24,17 @@ D = TypeVar("D")
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that is wrong: the line (from 1), the key by its path, what should stand there and what does."""
+    """One thing that is wrong: the line (from 1), the key by its path, what should stand there and what does.
+
+    `path` is where the key stands, for forms.
+    """
 
     line: int
     key: str
     expected: str
     found: str
     nearest: str | None = None
+    path: Path = field(default=(), compare=False)
 
     def __str__(self) -> str:
         if self.found == UNKNOWN_KEY:
@@ -92,7 +96,7 @@ class Spot:
     def wrong(self, expected: str, found: object, instead: T, nearest: str | None = None) -> T:
         """Note a fault here, and return `instead`, which only has to be of the right type."""
         line, key = self.source.line(self.path), self.source.key(self.path)
-        self.source.faults.append(Fault(line, key, expected, _shown(found), nearest))
+        self.source.faults.append(Fault(line, key, expected, _shown(found), nearest, self.path))
         return instead
 
 

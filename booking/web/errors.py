@@ -154,6 +154,8 @@ def fault_words(code: str) -> str:
             return _("There is no such date. Please choose a day again.")
         case "instant":
             return _("There is no such time. Please choose a time again.")
+        case "period":
+            return _("Choose a beginning and a later end, both in whole five minutes")
         case "contact":
             return _("Enter a phone number or an e-mail so that we can reach you")
         case "note":

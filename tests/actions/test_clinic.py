@@ -1,5 +1,6 @@
 """Loading clinics from files: all or nothing, twice harmless, and no future visit is ever dropped."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -8,16 +9,17 @@ import sqlalchemy as sa
 from booking.actions import appointment as appointments
 from booking.actions import clinic as clinics
 from booking.actions.clinic import Loaded, OlderFile, Stranded
-from booking.domain.access import PUBLIC
+from booking.domain.access import PUBLIC, Caller
 from booking.domain.availability import ReasonCode, Wish
-from booking.domain.errors import NotFound
-from booking.formats.clinic_file import ClinicFileInvalid, StaffRole, StaffUser, parse
-from booking.store import diary, hold, staff
+from booking.domain.errors import Invalid, NotAllowed, NotFound
+from booking.formats.clinic_file import ClinicFileInvalid, StaffRole, StaffUser, TimeOff, parse
+from booking.store import audit, diary, hold, staff
 from booking.store.appointment import Appointment
 from booking.store.base import db
 from booking.store.clinic import Clinic, Location, by_slug
 from booking.store.patient import Person
 from booking.store.practitioner import Actor, AvailableTime, NotAvailable, Service
+from booking.store.staff import Staff
 
 pytestmark = pytest.mark.usefixtures("context")
 
@@ -147,7 +149,7 @@ def test_a_load_makes_the_clinic_and_a_second_one_changes_nothing(now: datetime)
     second = clinics.load(ELM, now=now)
 
     assert (first.created, first.changed) == (True, True)
-    assert second == Loaded(first.clinic_id, created=False, changed=False)
+    assert second == Loaded(first.clinic_id, 1, created=False, changed=False)
     assert [count(model) for model in (Clinic, Location, Actor, Service, AvailableTime, NotAvailable)] == rows
     assert by_slug("elm").revision == 1
 
@@ -461,3 +463,119 @@ def test_any_sequence_of_files_ends_where_the_last_one_says(now: datetime) -> No
     for text in [*texts[::2], ELM, *texts[1::2]]:
         clinics.load(text, keep_visits=True, now=now)
         assert parse(clinics.dump("elm")) == parse(text)
+
+
+OWNER, CY, DI = (Caller("staff", id, role) for id, role in ((101, "owner"), (102, "front-desk"), (103, "front-desk")))
+
+
+@pytest.fixture
+def people(context: None, now: datetime) -> None:
+    """The rows of the staff who are named in what changed."""
+    for caller in (OWNER, CY, DI):
+        db.session.add(Staff(id=caller.id, email=f"{caller.id}@elm.example", name="Somebody", created_at=now))
+    db.session.commit()
+
+
+def noon(day: int) -> datetime:
+    return datetime(2027, 1, day, 12, 0)
+
+
+@pytest.mark.usefixtures("both_databases", "people")
+def test_time_off_is_added_and_taken_back(now: datetime) -> None:
+    clinic_id = clinics.load(ELM, now=now).clinic_id
+
+    added = clinics.add_time_off(clinic_id, "bo", noon(20), noon(21), "Away", by=CY, now=now)
+
+    assert (added.changed, added.revision) == (True, 2)
+    assert clinics.current("elm").practitioners[0].time_off == (TimeOff(noon(20), noon(21), "Away"),)
+
+    clinics.remove_time_off(clinic_id, "bo", noon(20), noon(21), by=CY, now=now)
+
+    assert clinics.current("elm") == replace(parse(ELM), staff=())
+    with pytest.raises(NotFound):
+        clinics.remove_time_off(clinic_id, "bo", noon(20), noon(21), by=CY, now=now)
+
+
+@pytest.mark.parametrize(
+    ("starts", "ends", "note", "field"),
+    [
+        (noon(20), noon(20), "", "to"),
+        (noon(20), noon(19), "", "to"),
+        (noon(20).replace(minute=3), noon(21), "", "from"),
+        (noon(20), noon(21), "x" * 201, "note"),
+        (noon(20), noon(21), "a\x07b", "note"),
+    ],
+)
+def test_time_off_that_a_file_could_not_have_is_refused(
+    now: datetime, starts: datetime, ends: datetime, note: str, field: str
+) -> None:
+    clinic_id = clinics.load(ELM, now=now).clinic_id
+
+    with pytest.raises(Invalid) as refused:
+        clinics.add_time_off(clinic_id, "bo", starts, ends, note, by=CY, now=now)
+
+    assert list(refused.value.faults) == [field]
+    with pytest.raises(NotFound):
+        clinics.add_time_off(clinic_id, "nobody", noon(20), noon(21), by=CY, now=now)
+
+
+@pytest.mark.usefixtures("both_databases", "people")
+def test_undoing_a_change_brings_back_what_was_and_takes_the_mark_from_visits_that_fit_again(now: datetime) -> None:
+    clinic_id = clinics.load(ELM, now=now).clinic_id
+    visit = book(now)
+    with pytest.raises(Stranded):
+        clinics.add_time_off(clinic_id, "bo", NINE.replace(tzinfo=None), noon(13), by=CY, now=now)
+    off = clinics.add_time_off(clinic_id, "bo", NINE.replace(tzinfo=None), noon(13), keep_visits=True, by=CY, now=now)
+    db.session.refresh(visit)
+    assert visit.needs_desk == "stranded"
+
+    clinics.undo(clinic_id, off.revision, by=CY, now=now)
+
+    assert clinics.current("elm") == replace(parse(ELM), staff=())
+    db.session.refresh(visit)
+    assert visit.needs_desk is None
+
+
+@pytest.mark.usefixtures("people")
+def test_owners_undo_every_change_and_others_their_own_while_it_is_the_last(now: datetime) -> None:
+    clinic_id = clinics.load(ELM, now=now).clinic_id
+    first = clinics.add_time_off(clinic_id, "bo", noon(20), noon(21), by=CY, now=now).revision
+
+    assert [clinics.may_undo(clinic_id, first, by) for by in (OWNER, CY, DI)] == [True, True, False]
+    with pytest.raises(NotAllowed):
+        clinics.undo(clinic_id, first, by=DI, now=now)
+    with pytest.raises(NotAllowed):
+        clinics.undo(clinic_id, 99, by=OWNER, now=now)
+
+    clinics.add_time_off(clinic_id, "bo", noon(25), noon(26), by=OWNER, now=now)
+    with pytest.raises(OlderFile):
+        clinics.undo(clinic_id, first, by=CY, now=now)
+
+
+@pytest.mark.usefixtures("people")
+def test_a_screen_that_was_read_before_another_change_saves_nothing(now: datetime) -> None:
+    clinic_id = clinics.load(ELM, now=now).clinic_id
+    read = clinics.current("elm")
+    clinics.add_time_off(clinic_id, "bo", noon(20), noon(21), by=CY, now=now)
+
+    with pytest.raises(OlderFile):
+        clinics.save(replace(read, rooms=()), "rooms", by=OWNER, now=now)
+
+    assert clinics.before(clinic_id, 1) == read
+    assert clinics.before(clinic_id, 2) is None
+
+
+@pytest.mark.usefixtures("people")
+def test_changes_of_settings_are_in_the_audit_by_their_part(now: datetime) -> None:
+    clinic_id = clinics.load(ELM, now=now).clinic_id
+    clinics.add_time_off(clinic_id, "bo", noon(20), noon(21), "Away", by=CY, now=now)
+    read = clinics.current("elm")
+    clinics.save(replace(read, clinic=replace(read.clinic, horizon=30)), "rules", by=OWNER, now=now)
+
+    found = db.session.scalars(sa.select(audit.Entry).where(audit.Entry.clinic_id == clinic_id).order_by("seq"))
+
+    assert [(entry.action, entry.object, entry.by_id, entry.facts) for entry in found] == [
+        ("settings.loaded", "", None, {"revision": "1"}),
+        ("settings.time-off-added", "practitioners:bo", 102, {"revision": "2"}),
+        ("settings.changed", "rules", 101, {"revision": "3"}),
+    ]

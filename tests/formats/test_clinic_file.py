@@ -21,7 +21,9 @@ from booking.formats.clinic_file import (
     StaffRole,
     StaffUser,
     TimeOff,
+    as_values,
     dump,
+    from_values,
     parse,
 )
 
@@ -423,6 +425,7 @@ def test_any_text_comes_back_from_a_dump_as_it_was(contact: str, privacy: dict[s
     file = _with_texts(contact, privacy)
 
     assert parse(dump(file, 1)) == file
+    assert from_values(as_values(file)) == file
 
 
 def _with_texts(contact: str, privacy: dict[str, str]) -> ClinicFile:
@@ -437,6 +440,7 @@ def test_any_days_come_back_from_a_dump_as_they_were(days: frozenset[int]) -> No
     file = replace(file, practitioners=(bo,))
 
     assert parse(dump(file, 1)) == file
+    assert from_values(as_values(file)) == file
 
 
 def test_days_may_run_over_the_weekend() -> None:
