@@ -10,7 +10,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from booking.domain.access import Caller
 from booking.domain.appointment import OPEN, Status
+from booking.domain.audit import Kind, of_visit, thing
 from booking.domain.errors import Changed, NotFound
+from booking.store import audit
 from booking.store.base import Base, db, table
 from booking.store.clinic import Location
 from booking.store.patient import Patient
@@ -23,6 +25,7 @@ class Appointment(Base):
     __table_args__ = (
         sa.Index("ix_appointment_clinic_starts", "clinic_id", "starts_at"),
         sa.Index("ix_appointment_patient_starts", "patient_id", "starts_at"),
+        sa.Index("ix_appointment_clinic_reference", "clinic_id", "reference"),
         sa.Index(
             "ix_appointment_lapses",
             "lapses_at",
@@ -51,6 +54,7 @@ class Appointment(Base):
     waits_for: Mapped[str | None] = mapped_column(sa.String(10))  # while pending: desk, or patient (time offered)
     lapses_at: Mapped[datetime | None]  # while pending
     needs_desk: Mapped[str | None] = mapped_column(sa.String(40))  # why the desk should look at it
+    place: Mapped[int | None]  # where in the room the patient sits, from 1; given at check-in
     language: Mapped[str] = mapped_column(sa.String(10))
     note: Mapped[bytes | None]  # sealed
     remind: Mapped[bool] = mapped_column(default=True)
@@ -198,7 +202,11 @@ RECORD = sa.insert(table(Change))
 
 
 def record(visit: Appointment, old: Status | None, *, by: Caller, now: datetime, reason: str = "", **what: Any) -> None:
-    """Write down that the visit went from `old` to its present status. `what` holds codes, never words."""
+    """Write down that the visit went from `old` to its present status, in its history and in the clinic's audit.
+
+    `what` holds codes, never words.
+    """
+    what = {name: value for name, value in what.items() if value}
     db.session.execute(
         RECORD,
         {
@@ -209,10 +217,14 @@ def record(visit: Appointment, old: Status | None, *, by: Caller, now: datetime,
             "by_id": by.id,
             "old_status": old,
             "new_status": visit.status,
-            "what": {name: value for name, value in what.items() if value},
+            "what": what,
             "reason": seal(reason, f"change.reason:{visit.public_id}") if reason else None,
         },
     )
+    action = of_visit(old, Status(visit.status), by.kind, what)
+    object = thing(Kind.APPOINTMENT, visit.public_id)
+    facts = {name: str(value) for name, value in what.items()}
+    audit.record(visit.clinic_id, action, by=by, now=now, object=object, **facts)
 
 
 def note_of(visit: Appointment) -> str:

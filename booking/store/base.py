@@ -105,10 +105,13 @@ def transaction(action: Callable[P, R]) -> Callable[P, R]:
         for attempt in range(TRIES):
             db.session.rollback()  # ends the reading transaction of this request, whose snapshot is old
             db.session.expire_all()
-            g.in_transaction, g.changed_revisions = True, False
+            g.in_transaction, g.changed_revisions, g.at_end = True, False, {}
             try:
                 db.session.connection(execution_options={"writes": True})
                 result = action(*args, **kwargs)
+                db.session.flush()
+                for work, items in g.at_end.items():
+                    work(items)
                 db.session.commit()
                 return result
             except (Stale, StaleDataError):
@@ -126,6 +129,23 @@ def transaction(action: Callable[P, R]) -> Callable[P, R]:
         raise Busy
 
     return run
+
+
+T = TypeVar("T")
+
+
+def at_end(work: Callable[[list[T]], None], item: T) -> None:
+    """Have `work` done with this item, and all others given for it, just before the present transaction commits.
+
+    For rows that everybody writes: locked last and for no longer than the commit takes.
+    """
+    assert g.get("in_transaction"), "a change is made in a transaction"
+    g.at_end.setdefault(work, []).append(item)
+
+
+def rest() -> None:
+    """End the reading transaction of this request, before work that takes long: nobody waits for it then."""
+    db.session.rollback()
 
 
 def _undo() -> None:
