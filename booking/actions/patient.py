@@ -8,6 +8,7 @@ from booking.domain.access import token
 from booking.domain.message import Facts, Kind, Link, Recipient
 from booking.store import appointment as appointments
 from booking.store import outbox
+from booking.store import patient as patients
 from booking.store.appointment import Appointment
 from booking.store.base import db, settings, transaction
 from booking.store.clinic import Location
@@ -37,3 +38,21 @@ def _link(visit: Appointment) -> Link:
     secret = token(known.secret_key, "manage", visit.clinic_id, visit.public_id, visit.link_version)
     place = db.session.get_one(Location, visit.location_id)
     return Link(f"{known.public_url}/a/{secret}", visit.starts_at, visit.zone, place.name)
+
+
+def write_keys(*, batch: int = 1000) -> int:
+    """Make the keys of the patients that have none yet, or have them by older rules. Returns of how many.
+
+    `batch` patients are one transaction, so that a big clinic works on meanwhile.
+    """
+    written = 0
+    while count := _write_keys(batch):
+        written += count
+    return written
+
+
+@transaction
+def _write_keys(batch: int) -> int:
+    waiting = patients.without_keys(batch)
+    patients.rekey(waiting)
+    return len(waiting)

@@ -54,6 +54,11 @@ def _signature(secret: str, purpose: str, clinic_id: int, subject: str, version:
     return base64.urlsafe_b64encode(hmac.digest(secret.encode(), said, "sha256")).decode().rstrip("=")
 
 
+def browser_mark(secret: str, staff_id: int) -> str:
+    """What a browser keeps to show that this staff user has signed in there before. It opens nothing."""
+    return hmac.digest(secret.encode(), f"browser:{staff_id}".encode(), "sha256").hex()[:16]
+
+
 def digest(text: str) -> str:
     """The hex SHA-256 of a secret or an address: what is stored instead of it."""
     return hashlib.sha256(text.encode()).hexdigest()
@@ -72,11 +77,24 @@ def new_id() -> str:
     return _letters(26)
 
 
+REFERENCE_LENGTH = 8
+
+
 def new_reference() -> str:
     """A new short reference for the phone, like 7K4M-2QXA without the dash: 8 characters, upper case."""
-    return _letters(8).upper()
+    return _letters(REFERENCE_LENGTH).upper()
 
 
 def _letters(count: int) -> str:
     bits = secrets.randbits(5 * count)
     return "".join(ALPHABET[bits >> 5 * n & 31] for n in range(count))
+
+
+def new_recovery_code() -> str:
+    """A new code that stands in for a second factor once: 80 random bits, in lower case and without dashes."""
+    return _letters(16)
+
+
+def plain_code(typed: str) -> str:
+    """A code as it was made, from what somebody typed: in any case, with spaces or dashes, o for 0, i and l for 1."""
+    return "".join(c for c in typed.casefold() if c.isalnum()).translate(str.maketrans("oil", "011"))

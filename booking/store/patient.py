@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from booking.domain.access import digest, new_id
-from booking.store.base import Base, Stale, db, dialect, insert_or_ignore, table
+from booking.domain.access import REFERENCE_LENGTH, digest, new_id
+from booking.domain.appointment import OPEN, OVER, Status
+from booking.domain.errors import NotFound
+from booking.store import patient_key
+from booking.store.base import Base, Stale, UTCDateTime, db, dialect, insert_or_ignore, table
+from booking.store.patient_key import Match
 
 
 class Patient(Base):
@@ -31,6 +37,12 @@ class Patient(Base):
     phone: Mapped[str | None] = mapped_column(sa.String(20))  # E.164
     language: Mapped[str] = mapped_column(sa.String(10))
     created_at: Mapped[datetime]
+    version: Mapped[int] = mapped_column(server_default="1")  # grows with every change of the row by the desk
+    # The record that this one was merged into and that has its visits now; never one that is merged itself.
+    merged_into_id: Mapped[int | None] = mapped_column(sa.ForeignKey("patient.id"), index=True)
+    keys_version: Mapped[int] = mapped_column(server_default="0")  # of the rules by which its keys were made
+
+    __mapper_args__ = {"version_id_col": version}  # noqa: RUF012
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +57,7 @@ class Person:
 
 patient = table(Patient)
 KNOWN = (
-    sa.select(patient.c.id, patient.c.identity, patient.c.name)
+    sa.select(patient.c.id, patient.c.identity, patient.c.name, patient.c.merged_into_id)
     # Each by its own index: with OR, a planner that knows of many patients without a phone reads the whole clinic.
     .where(
         patient.c.id.in_(
@@ -70,13 +82,14 @@ def find_or_add(clinic_id: int, person: Person, now: datetime) -> tuple[int, lis
     with this name and one of the contacts, this one among them, locked until the transaction ends.
 
     A stranger's typing never changes a known patient's record: what differs makes a record of its own, which the
-    desk can merge. People of one family share a phone, so the name has to be the same too.
+    desk can merge. People of one family share a phone, so the name has to be the same too. A record that was merged
+    stands for the one that it was merged into.
     """
-    identity = digest("\n".join((_key(person.name), (person.email or "").casefold(), person.phone or "")))
+    identity = identity_of(person.name, person.email, person.phone)
     asked = {"clinic": clinic_id, "identity": identity, "email": person.email, "phone": person.phone}
     rows = db.session.execute(KNOWN, asked).all()
-    same = [row.id for row in rows if _key(row.name) == _key(person.name)]
-    known = [row.id for row in rows if row.identity == identity]
+    same = _kept([row for row in rows if _key(row.name) == _key(person.name)])
+    known = _kept([row for row in rows if row.identity == identity])
     if known:
         return known[0], same
     row = {
@@ -88,10 +101,12 @@ def find_or_add(clinic_id: int, person: Person, now: datetime) -> tuple[int, lis
         "phone": person.phone,
         "language": person.language,
         "created_at": now,
+        "keys_version": patient_key.VERSION,
     }
     added = db.session.execute(ADD[dialect()], row).scalar()
     if added is None:
         raise Stale  # another process added this very patient a moment ago
+    patient_key.add(clinic_id, added, patient_key.keys_of(person.name, person.email, person.phone))
     return added, [*same, added]
 
 
@@ -99,8 +114,133 @@ def same_person(someone: Patient) -> list[int]:
     """The ids of all records with this patient's name and one of their contacts, locked until the transaction ends."""
     asked = {"clinic": someone.clinic_id, "identity": someone.identity, "email": someone.email, "phone": someone.phone}
     rows = db.session.execute(KNOWN, asked)
-    return [row.id for row in rows if _key(row.name) == _key(someone.name)]
+    return _kept([row for row in rows if _key(row.name) == _key(someone.name)])
+
+
+def _kept(rows: Sequence[sa.Row[int, str, str, int | None]]) -> list[int]:
+    """The records that have the visits of these, locked like these."""
+    kept = list(dict.fromkeys(row.merged_into_id or row.id for row in rows))
+    if any(row.merged_into_id for row in rows):
+        db.session.execute(sa.select(Patient.id).where(Patient.id.in_(kept)).order_by(Patient.id).with_for_update())
+    return kept
+
+
+def identity_of(name: str, email: str | None, phone: str | None) -> str:
+    """What is the same for the same name and contacts, and tells all others apart."""
+    return digest("\n".join((_key(name), (email or "").casefold(), phone or "")))
 
 
 def _key(name: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+
+
+def by_public_id(clinic_id: int, public_id: str, *, lock: bool = False) -> Patient:
+    """The clinic's patient of that public id, as it is in the database now; a merged record too. Raises NotFound."""
+    query = sa.select(Patient).where(Patient.public_id == public_id, Patient.clinic_id == clinic_id)
+    if lock:
+        query = query.with_for_update()
+    found = db.session.scalar(query.execution_options(populate_existing=True))
+    if found is None:
+        raise NotFound
+    return found
+
+
+# Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A patient that the desk may mean."""
+
+    id: int
+    public_id: str
+    name: str
+    phone: str | None  # E.164
+    email: str | None
+    matched: Match | None  # what of them is like the text; None if nothing was looked for
+    last_on: date | None  # of their newest visit that has begun and was not called off, where it was
+    next_on: date | None  # of their next visit
+
+
+# Not the model: appointments know patients, not the other way round.
+_visit = sa.table(
+    "appointment",
+    sa.column("clinic_id", sa.Integer),
+    sa.column("patient_id", sa.Integer),
+    sa.column("reference", sa.String),
+    sa.column("status", sa.String),
+    sa.column("starts_at", UTCDateTime()),
+    sa.column("start_time", sa.DateTime()),
+)
+_of_patient = sa.select(_visit.c.start_time).where(_visit.c.patient_id == patient.c.id).correlate(patient).limit(1)
+_last = _of_patient.where(
+    _visit.c.starts_at <= sa.bindparam("now"), _visit.c.status.not_in((*OVER, Status.PENDING))
+).order_by(_visit.c.starts_at.desc())
+_next = _of_patient.where(_visit.c.starts_at > sa.bindparam("now"), _visit.c.status.in_(OPEN)).order_by(
+    _visit.c.starts_at
+)
+FOUND = sa.select(
+    patient.c.id,
+    patient.c.public_id,
+    patient.c.name,
+    patient.c.phone,
+    patient.c.email,
+    _last.scalar_subquery().label("last"),
+    _next.scalar_subquery().label("next"),
+).where(patient.c.clinic_id == sa.bindparam("clinic"), patient.c.id.in_(sa.bindparam("patients", expanding=True)))
+OF_REFERENCE = sa.select(_visit.c.patient_id).where(
+    _visit.c.clinic_id == sa.bindparam("clinic"), _visit.c.reference == sa.bindparam("reference")
+)
+MISREAD = str.maketrans("OIL", "011")  # letters that no reference has
+
+
+def search(clinic_id: int, text: str, *, now: datetime, limit: int = 8) -> list[Found]:
+    """The patients that somebody at the desk may mean by a text, at most `limit`, the likeliest first.
+
+    The text is part of a name (any words of it in any order, with or without accents, misspelt a little), of a phone
+    number in any grouping, of an e-mail address, or the reference of a visit. Nothing is found by a single letter.
+    """
+    reference = re.sub(r"[\W_]", "", text).upper().translate(MISREAD)
+    hits: dict[int, Match] = {}
+    if len(reference) == REFERENCE_LENGTH:
+        asked = {"clinic": clinic_id, "reference": reference}
+        hits = dict.fromkeys(db.session.connection().execute(OF_REFERENCE, asked).scalars(), Match.REFERENCE)
+    for id, match in patient_key.find(clinic_id, text, limit=limit):
+        hits.setdefault(id, match)
+    return found(clinic_id, hits, now=now)[:limit]
+
+
+def found(clinic_id: int, hits: Mapping[int, Match | None], *, now: datetime) -> list[Found]:
+    """These patients (by id) as a search shows them, in the same order."""
+    if not hits:
+        return []
+    asked = {"clinic": clinic_id, "patients": list(hits), "now": now}
+    rows = {row.id: row for row in db.session.connection().execute(FOUND, asked)}
+    return [
+        Found(id, row.public_id, row.name, row.phone, row.email, hits[id], _date(row.last), _date(row.next))
+        for id in hits
+        if (row := rows.get(id))
+    ]
+
+
+def _date(wall: datetime | None) -> date | None:
+    return wall.date() if wall else None
+
+
+def rekey(patients: Collection[int]) -> None:
+    """Write the keys of these patients anew, in the caller's transaction. Who was merged into another is found as
+    that one."""
+    patient_key.forget(patients)
+    owner = sa.func.coalesce(Patient.merged_into_id, Patient.id)
+    rows = db.session.execute(
+        sa.select(owner, Patient.clinic_id, Patient.name, Patient.email, Patient.phone).where(owner.in_(patients))
+    )
+    for id, clinic_id, name, email, phone in rows:
+        patient_key.add(clinic_id, id, patient_key.keys_of(name, email, phone))
+    db.session.execute(sa.update(Patient).where(owner.in_(patients)).values(keys_version=patient_key.VERSION))
+
+
+def without_keys(limit: int) -> list[int]:
+    """Some patients whose keys are not yet made, or were made by other rules than the present ones."""
+    query = sa.select(Patient.id).where(Patient.keys_version != patient_key.VERSION, Patient.merged_into_id.is_(None))
+    return list(db.session.scalars(query.order_by(Patient.id).limit(limit)))
