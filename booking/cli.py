@@ -159,11 +159,16 @@ def migrate() -> None:
     \b
     Example: booking migrate
     """
+    from booking import create_app
+    from booking.actions import patient
     from booking.store import schema
 
     found = _settings()
     _make_folder(found)
     schema.upgrade(found.database)
+    with _context(create_app(found)):
+        if count := patient.write_keys():
+            click.echo(f"{count:,} patients can be searched for.")
     click.echo(f"The database is at revision {schema.head()}.")
 
 
@@ -200,12 +205,14 @@ def demo(bind: tuple[str, int]) -> None:
 def _prepare_demo() -> None:
     from booking import clock, create_app
     from booking import demo as demonstration
+    from booking.actions import patient
     from booking.store import schema
 
     found = _settings()
     _make_folder(found)
     schema.upgrade(found.database)
     with _context(create_app(found)):
+        patient.write_keys()  # of a demonstration that was made by an older program
         now = clock.now()
         missing = demonstration.missing()
         if missing:
@@ -359,6 +366,83 @@ def key_create(slug: str, name: str, scopes: tuple[str, ...], days: int) -> None
 
     with _opened():
         click.echo(keys.create(by_slug(slug).id, name, scopes, days=days, now=clock.now()))
+
+
+@cli.group("audit")
+def audit_group() -> None:
+    """Who did and saw what: whether the record is whole."""
+
+
+@audit_group.command("verify")
+@click.argument("slug", required=False)
+@click.option(
+    "--heads", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Heads kept elsewhere."
+)
+def audit_verify(slug: str | None, file: Path | None) -> None:
+    """Check every entry of the audit, of clinic SLUG or of all: none was edited, deleted, put in or swapped.
+
+    That no tail was cut off shows in the heads which the worker keeps once a day in the instance folder
+    (audit-heads.jsonl), or in FILE, a copy of them or what `booking audit head` printed.
+
+    \b
+    Example: booking audit verify prairie
+    """
+    from itertools import chain
+
+    from booking.actions import audit as actions
+    from booking.store import audit
+
+    with _opened():
+        try:
+            heads = actions.kept_heads(file or actions.heads_file())
+        except ValueError as error:
+            raise click.ClickException(str(error)) from None
+        wanted = _chains(slug, {head.clinic_id for head in heads})
+        with _progress(list(wanted), "Chains") as clinics:
+            faults = list(chain.from_iterable(audit.verify(clinic_id, heads) for clinic_id in clinics))
+    for fault in faults:
+        click.echo(f"{wanted[fault.clinic_id]}: {FAULTS[fault.what].format(fault.seq)}", err=True)
+    if faults:
+        sys.exit(1)
+    click.echo(f"{', '.join(wanted.values())}: every entry is as it was written")
+
+
+@audit_group.command("head")
+@click.argument("slug", required=False)
+def audit_head(slug: str | None) -> None:
+    """Print where the chain of clinic SLUG ends, or every chain, signed: keep it where nobody of the clinic can write.
+
+    \b
+    Example: booking audit head prairie >> /elsewhere/audit-heads.jsonl
+    """
+    from booking import clock
+    from booking.actions import audit as actions
+
+    with _opened():
+        wanted = _chains(slug, set())
+        for head in actions.heads(clock.now()):
+            if head.clinic_id in wanted:
+                click.echo(actions.as_line(head))
+
+
+FAULTS = {
+    "edited": "entry {} is not as it was written",
+    "missing": "entry {} is missing",
+    "cut": "the chain should end with entry {}, and does not",
+    "head": "entry {} is not the one whose hash was kept elsewhere",
+}
+
+
+def _chains(slug: str | None, known: set[int]) -> dict[int, str]:
+    """What the chains are called, by clinic: that of SLUG, or all there are or were known to be. Raises NotFound."""
+    from booking.store import audit, clinic
+
+    if slug:
+        return {clinic.by_slug(slug).id: slug}
+    slugs = {row.id: row.slug for row in clinic.everyone()}
+    return {
+        one: slugs.get(one, f"clinic {one}" if one else "(the installation)") for one in known.union(audit.chains())
+    }
 
 
 # Looking after it
@@ -578,8 +662,10 @@ def _deliver() -> int:
 
 def _sweep() -> None:
     from booking import clock
-    from booking.actions import appointment, outbox
+    from booking.actions import appointment, audit, outbox
 
+    audit.chain_notes(clock.now())
+    audit.keep_heads(clock.now())
     appointment.sweep(clock.now())
     outbox.wipe(clock.now())
 

@@ -5,19 +5,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from itertools import islice
 
 import sqlalchemy as sa
 from cryptography.exceptions import InvalidTag
+from sqlalchemy.orm import aliased
 
 from booking.domain.appointment import OVER, Status
 from booking.domain.time import tick_of
+from booking.store import audit, patient_key
 from booking.store.appointment import Appointment, Change, note_of
 from booking.store.base import Base, db
 from booking.store.hold import Hold, HoldTick
 from booking.store.outbox import Message, facts_of
+from booking.store.patient import Patient
+from booking.store.patient_key import PatientKey
 from booking.store.practitioner import Actor
 
 MESSAGES = 1000
+RECORDS = 200
 SHOWN = 5  # examples of one kind of fault
 
 
@@ -34,6 +40,9 @@ def faults(now_tick: int) -> Iterator[tuple[str, list[str]]]:
     yield "every row is of the same clinic as what it belongs to", _other_clinic()
     yield "a visit's status is its last change's", _wrong_status()
     yield "the SEQUENCE of a visit's invites never goes back", _sequence_gone_back()
+    yield "every patient is found by name and contacts", _not_found()
+    yield "a merged record has no visits of its own", _merged_with_visits()
+    yield "the audit's chains hold", _broken_chains()
 
 
 def _over_capacity() -> list[str]:
@@ -170,6 +179,36 @@ def _sequence_gone_back() -> list[str]:
             found.append(visit.public_id)
         last[facts.uid, message.address] = facts.sequence
     return _named("visit", found[:SHOWN])
+
+
+def _broken_chains() -> list[str]:
+    faults = (fault for clinic_id in audit.chains() for fault in audit.verify(clinic_id))
+    return [f"clinic {fault.clinic_id}, entry {fault.seq}: {fault.what}" for fault in islice(faults, SHOWN)]
+
+
+def _not_found() -> list[str]:
+    """Looks at the keys of the newest records only; `booking migrate` makes those that are missing."""
+    has_none = ~sa.exists().where(PatientKey.patient_id == Patient.id)
+    is_old = sa.and_(Patient.merged_into_id.is_(None), sa.or_(Patient.keys_version != patient_key.VERSION, has_none))
+    found = list(db.session.scalars(sa.select(Patient.public_id).where(is_old).limit(SHOWN)))
+    newest = sa.select(Patient).where(Patient.merged_into_id.is_(None)).order_by(Patient.id.desc()).limit(RECORDS)
+    for one in db.session.scalars(newest):
+        keys = db.session.scalars(sa.select(PatientKey.key).where(PatientKey.patient_id == one.id))
+        if not patient_key.keys_of(one.name, one.email, one.phone) <= set(keys):
+            found.append(one.public_id)
+    return _named("patient", dict.fromkeys(found[:SHOWN]))
+
+
+def _merged_with_visits() -> list[str]:
+    kept = aliased(Patient)
+    query = (
+        sa.select(Patient.public_id)
+        .outerjoin(Appointment, Appointment.patient_id == Patient.id)
+        .join(kept, kept.id == Patient.merged_into_id)
+        .where(sa.or_(Appointment.id.is_not(None), kept.merged_into_id.is_not(None)))
+        .distinct()
+    )
+    return _named("patient", db.session.scalars(query.limit(SHOWN)))
 
 
 def _named(kind: str, ids: Iterable[object]) -> list[str]:

@@ -27,6 +27,9 @@ BREAKS = {
     ),
     "a visit's status is its last change's": "update appointment set status = 'arrived'",
     "the SEQUENCE of a visit's invites never goes back": "update appointment set sequence = 0",
+    "every patient is found by name and contacts": "update patient set name = 'Ida'",
+    "a merged record has no visits of its own": "update patient set merged_into_id = id",
+    "the audit's chains hold": "update audit_head set hash = x'00'",
 }
 
 
