@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from functools import partial, reduce
-from itertools import groupby
+from itertools import chain, groupby
 from operator import itemgetter, or_
 from typing import Protocol
 
@@ -74,6 +74,7 @@ __all__ = [
     "nearest",
     "per_day",
     "rooms_for",
+    "rooms_over_capacity",
     "runs",
     "shape",
     "slots",
@@ -95,13 +96,18 @@ class Taken(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What somebody asks for. `staff` may ignore notice, horizon and `online`."""
+    """What somebody asks for. `staff` may ignore notice, horizon and `online`.
+
+    With `any_tick` a visit may also start between the service's usual times, and in the tick that is running: what
+    the desk agrees with a patient on the phone, or who stands there already.
+    """
 
     service: int
     new: bool = False
     practitioner: int | None = None  # None: anyone
     location: int | None = None  # None: anywhere
     staff: bool = False
+    any_tick: bool = False
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -143,6 +149,7 @@ class Reason:
     name: str = ""  # of the time off or closure, or of the service to book first
     until: datetime | None = None  # UTC: its end; the first start late enough; the end of the last day near enough
     service: int | None = None  # to book first
+    full: tuple[tuple[int, Window], ...] = ()  # actors, each with the ticks in which it takes no more
 
 
 def slots(plan: Plan, taken: Taken, wish: Wish, window: Window, now: datetime) -> list[Slot]:
@@ -223,6 +230,13 @@ def rooms_for(plan: Plan, taken: Taken, wish: Wish, location: int, start_tick: i
     ask = _ask(plan, taken, wish, [], [location], Window(start_tick, start_tick + 1))
     rooms = _rooms(plan, ask.service, location)
     return tuple(room for room in rooms if _unshut(ask, room) & _roomy(ask, room) & 1)
+
+
+def rooms_over_capacity(plan: Plan, taken: Taken, wish: Wish, location: int, start_tick: int) -> tuple[int, ...]:
+    """The rooms that are open for such a visit, full or not; those in which it fits come first."""
+    ask = _ask(plan, taken, wish, [], [location], Window(start_tick, start_tick + 1))
+    rooms = [room for room in _rooms(plan, ask.service, location) if _unshut(ask, room) & 1]
+    return tuple(sorted(rooms, key=lambda room: not _roomy(ask, room) & 1))
 
 
 def why_not(
@@ -339,7 +353,7 @@ def _setting_page(plan: Plan, practitioner: int, location: int, stay: int, every
 
 def _clock_masks(plan: Plan, wish: Wish, location: int, window: Window, now: datetime) -> Masks:
     """Nobody books the past; the public keeps to the minimum notice and the horizon."""
-    ahead = span(window, tick_after(now), window.stop)
+    ahead = span(window, _earliest(wish, now), window.stop)
     if wish.staff:
         return {ReasonCode.PAST: ahead}
     past = span(window, window.start, window.stop) ^ ahead
@@ -397,7 +411,7 @@ def _starts(plan: Plan, taken: Taken, wish: Wish, window: Window, now: datetime)
     starts: dict[tuple[int, int], int] = {}
     elsewhere: dict[int, int] = {}
     for practitioner, location in pairs:
-        page = partial(_setting_page, plan, practitioner, location, ask.shape.stay, ask.service.every)
+        page = partial(_setting_page, plan, practitioner, location, ask.shape.stay, _every(ask.service, wish))
         found = anyone[location] & opening.over(window, page) & meet(_practitioner_masks(ask, practitioner).values())
         found &= ~elsewhere.get(practitioner, 0)
         if found:
@@ -413,7 +427,7 @@ def _reasons(
     tick = tick_of(start)
     ask = _ask(plan, taken, wish, [person.id], [location], Window(tick, tick + 1))
     masks = (
-        _setting_masks(plan, person.id, location, ask.shape.stay, ask.service.every, ask.window)
+        _setting_masks(plan, person.id, location, ask.shape.stay, _every(ask.service, wish), ask.window)
         | _clock_masks(plan, wish, location, ask.window, now)
         | _room_masks(ask, location)
         | _practitioner_masks(ask, person.id)
@@ -441,11 +455,37 @@ def _explained(ask: _Ask, code: ReasonCode, person: Practitioner, location: int,
         case ReasonCode.ROOM_CLOSED:
             rooms = _rooms(plan, ask.service, location)
             causes = [cause for room in rooms for cause in opening.room_closures(plan, room)]
+        case ReasonCode.TAKEN:
+            return [Reason(code, full=_full(ask, person.id, 1, ask.shape.practitioner))]
+        case ReasonCode.ROOM_FULL:
+            rooms = [room for room in _rooms(plan, ask.service, location) if _unshut(ask, room) & 1]
+            full = (_full(ask, room, plan.rooms[room].places, ask.shape.room) for room in rooms)
+            return [Reason(code, full=tuple(chain.from_iterable(full)))]
         case _:
             return [Reason(code)]
     stay = Window(ask.window.start, ask.window.start + ask.shape.stay)
     absences = [(cause.name, opening.absence(cause, zone)) for cause in causes]
     return [Reason(code, name, instant_of(absence.stop)) for name, absence in absences if overlap(absence, stay)]
+
+
+def _full(ask: _Ask, actor: int, capacity: int, stretches: Iterable[tuple[int, int]]) -> tuple[tuple[int, Window], ...]:
+    """Where the actor takes no more during the stretches of a visit that starts with the window."""
+    full, start = ask.levels[actor][capacity - 1], ask.window.start
+    missed = (
+        list(ticks(full & span(ask.beyond, start + offset, start + offset + length), ask.beyond))
+        for offset, length in stretches
+    )
+    return tuple((actor, Window(found[0], found[-1] + 1)) for found in missed if found)
+
+
+def _every(service: Service, wish: Wish) -> int:
+    """Minutes between the starts that the wish allows."""
+    return TICK_MINUTES if wish.any_tick else service.every
+
+
+def _earliest(wish: Wish, now: datetime) -> int:
+    """The first tick that has not passed."""
+    return tick_of(now) if wish.any_tick else tick_after(now)
 
 
 def _soonest(plan: Plan, now: datetime) -> datetime:
@@ -461,7 +501,7 @@ def _farthest(plan: Plan, location: int, now: datetime) -> int:
 def _reach(plan: Plan, wish: Wish, now: datetime) -> Window:
     """Where a search looks: no start outside is on offer to the public, and staff are content with a year."""
     if wish.staff:
-        return Window(tick_after(now), tick_after(now) + STAFF_SEARCH_DAYS * DAY_TICKS)
+        return Window(_earliest(wish, now), tick_after(now) + STAFF_SEARCH_DAYS * DAY_TICKS)
     farthest = (_farthest(plan, location, now) for location in plan.locations)
     return Window(tick_after(_soonest(plan, now)), max(farthest, default=0))
 

@@ -20,7 +20,7 @@ document.addEventListener("submit", (event) => {
   if (!form) return;
   event.preventDefault();
   const body = new URLSearchParams(new FormData(form, event.submitter));
-  swap(form.dataset.swap, form.action, { method: "POST", body }).catch(() => {
+  swap(form.dataset.swap, event.submitter?.getAttribute("formaction") ?? form.action, { method: "POST", body }).catch(() => {
     form.removeAttribute("data-swap");
     form.requestSubmit(event.submitter);
   });
@@ -30,9 +30,10 @@ async function swap(region, url, options) {
   const answer = await fetch(url, options);
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const fresh = page.querySelector(region);
-  if (!answer.ok || !fresh) throw answer;
+  // A region that shows refusals itself says so; any other is left to the page that the browser then loads.
+  if (!fresh || !(answer.ok || "refusals" in fresh.dataset)) throw answer;
   document.querySelector(region).replaceWith(fresh);
   document.title = page.title;
-  fresh.querySelector("[data-focus-after]")?.focus();
+  (fresh.querySelector("[data-focus]") ?? fresh.querySelector("[data-focus-after]"))?.focus();
   document.dispatchEvent(new CustomEvent("swapped"));
 }

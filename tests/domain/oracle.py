@@ -131,9 +131,9 @@ def minute_by_minute(service: Service, wish: Wish) -> list[tuple[int, Stage]]:
 
 def may_start(plan: Plan, wish: Wish, service: Service, zone: str, tick: int, now: datetime) -> bool:
     clock = wall(tick, zone)
-    if (clock.hour * 60 + clock.minute) % service.every:
+    if not wish.any_tick and (clock.hour * 60 + clock.minute) % service.every:
         return False
-    if instant(tick) < now:
+    if (instant(tick + 1) <= now) if wish.any_tick else (instant(tick) < now):
         return False
     if wish.staff:
         return True

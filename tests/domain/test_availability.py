@@ -36,6 +36,7 @@ from booking.domain.availability import (
     nearest,
     per_day,
     rooms_for,
+    rooms_over_capacity,
     runs,
     shape,
     slots,
@@ -213,6 +214,7 @@ def questions(draw: st.DrawFn) -> Question:
         practitioner=dice.one(None, None, BO, DI),
         location=dice.one(None, None, None, MAIN, OTHER),
         staff=dice.one(False, True),
+        any_tick=dice.one(False, False, True),
     )
     ago = timedelta(minutes=dice.one(720, 1440, 240, 2880, 0, -90), seconds=dice.between(0, 299))
     return plan, book, wish, window, instant_of(window.start) - ago
@@ -554,6 +556,19 @@ def test_minimum_notice_and_horizon_bind_the_public_and_not_the_staff() -> None:
     assert clocks(plan, now=now, wish=staff, day=date(2026, 6, 4)) == ["09:00", "09:30"]
 
 
+def test_a_visit_may_start_at_any_tick_from_the_running_one_on_if_the_desk_wishes() -> None:
+    plan = elm(hours("09:00", "10:00"), stages=(Stage(45),), every=30)
+    wish = Wish(VISIT, staff=True, any_tick=True)
+    assert clocks(plan, now=at(plan, "08:00"), wish=wish) == ["09:00", "09:05", "09:10", "09:15"]
+    now = at(plan, "09:09")
+    assert clocks(plan, now=now, wish=wish) == ["09:05", "09:10", "09:15"]
+    assert codes(plan, "09:05", now=now, wish=wish) == []
+    assert codes(plan, "09:00", now=now, wish=wish) == ["past"]
+    soonest = first(plan, book_of(plan), wish, tick_of(now), now)
+    assert soonest is not None
+    assert soonest.start == at(plan, "09:05")
+
+
 def test_a_service_by_phone_is_offered_to_staff_alone() -> None:
     plan = elm(hours("09:00", "09:30"), online=False)
     assert clocks(plan) == []
@@ -645,14 +660,43 @@ def test_reasons_come_together_with_their_facts() -> None:
     book = book_of(plan)
     take(plan, book, "09:00", room=CHAIRS)
     now = at(plan, "08:00")
+    nine = Window(tick(plan, "09:00"), tick(plan, "09:30"))
 
     assert why_not(plan, book, Wish(VISIT), BO, at(plan, "09:00"), now) == [
         Reason(ReasonCode.TIME_OFF, "Training", at(plan, "09:15")),
         Reason(ReasonCode.CLOSURE, "Founder's day", at(plan, "00:00", date(2026, 6, 3))),
         Reason(ReasonCode.TOO_SOON, until=at(plan, "10:00")),
-        Reason(ReasonCode.ROOM_FULL),
-        Reason(ReasonCode.TAKEN),
+        Reason(ReasonCode.ROOM_FULL, full=((CHAIRS, nine),)),
+        Reason(ReasonCode.TAKEN, full=((BO, nine),)),
     ]
+
+
+def test_what_is_full_is_said_for_the_stretches_that_a_visit_needs_and_no_others() -> None:
+    stages = (Stage(10), Stage(30, practitioner=False), Stage(5))
+    plan = elm(hours("09:00", "12:00"), stages=stages, rooms={CHAIRS: 2, TABLE: 1}, every=5)
+    book = book_of(plan)
+    take(plan, book, "09:00", room=CHAIRS)
+    book.take(BO, range(tick(plan, "09:30"), tick(plan, "09:35")))
+    book.take(TABLE, range(tick(plan, "09:10"), tick(plan, "09:20")))
+    [taken] = why_not(plan, book, Wish(VISIT), BO, at(plan, "09:05"), LONG_AGO)
+    assert taken == Reason(ReasonCode.TAKEN, full=((BO, Window(tick(plan, "09:05"), tick(plan, "09:10"))),))
+    book.take(CHAIRS, range(tick(plan, "09:40"), tick(plan, "10:00")))
+    wish = Wish(VISIT, practitioner=BO)
+    [full] = why_not(plan, book, wish, BO, at(plan, "09:10"), LONG_AGO)
+    nine_forty = tick(plan, "09:40")
+    assert full.full == (
+        (CHAIRS, Window(nine_forty, nine_forty + 1)),
+        (TABLE, Window(tick(plan, "09:10"), tick(plan, "09:20"))),
+    )
+
+
+def test_a_visit_is_squeezed_into_a_room_with_a_place_before_a_full_one_and_into_no_shut_one() -> None:
+    shut = NotAvailable(datetime(2026, 6, 2), datetime(2026, 6, 3), "Painting", room=31)
+    plan = elm(hours("09:00", "12:00"), rooms={31: 1, 32: 1, 33: 1}, closures=(shut,))
+    book = book_of(plan)
+    take(plan, book, "09:00", room=32)
+    assert rooms_over_capacity(plan, book, Wish(VISIT), MAIN, tick(plan, "09:00")) == (33, 32)
+    assert rooms_over_capacity(plan, book, Wish(VISIT), MAIN, tick(plan, "10:00")) == (32, 33)
 
 
 @pytest.mark.parametrize(
