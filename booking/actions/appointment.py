@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from booking.domain.access import WORKER, Caller, new_id, new_reference
-from booking.domain.appointment import OPEN, Status, changeable_until, may_become, starts_as
-from booking.domain.availability import Wish
+from booking.domain.appointment import ASKED, OPEN, Status, Why, changeable_until, may_become, starts_as
+from booking.domain.availability import Plan, Wish
 from booking.domain.errors import BookingError, NotAllowed, PatientBusy, TooLate, TooManyVisits, WrongStatus
-from booking.domain.message import Facts, Kind, Recipient
+from booking.domain.message import Facts, Kind, Recipient, Tell
 from booking.store import access, diary, outbox, patient, staff, transition
 from booking.store import appointment as appointments
 from booking.store import hold as holds
@@ -76,12 +76,13 @@ def _book(
     if key and (before := access.earlier(clinic_id, key)):
         return db.session.get_one(Appointment, before)
     clinic = policy(clinic_id)
+    plan = diary.plan(clinic_id, clinic.revision)
     made: list[Appointment] = []
 
     def owner(hold: Hold) -> int:
         patient_id, records = patient.find_or_add(clinic_id, person, now)
         _check_patient(clinic, records, wish, hold, by, now)
-        made.append(_new(clinic, patient_id, person.language, hold, by, now, note=note, remind=remind))
+        made.append(_new(clinic, plan, patient_id, person.language, hold, by, now, note=note, remind=remind))
         return made[0].id
 
     held = holds.of_session(clinic_id, session_key, now) if session_key else None
@@ -89,7 +90,7 @@ def _book(
         holds.lock(clinic_id, holds.actors_of(held))
         holds.own(held, owner(held))
     else:
-        diary.take(clinic_id, wish, start, now=now, owner=owner, instead_of=held, squeeze=bool(squeeze))
+        diary.take(plan, wish, start, now=now, owner=owner, instead_of=held, squeeze=bool(squeeze))
     [appointment] = made
     appointments.record(appointment, None, by=by, now=now, reason=squeeze, squeezed=bool(squeeze))
     if key:
@@ -131,26 +132,40 @@ def decline(
         return appointment
     if appointment.status != Status.PENDING:
         raise WrongStatus(appointment.status)
-    return _ended(appointment, hold, by, now, reason=message, message=message)
+    return transition.ended(appointment, hold, Status.CANCELLED, by=by, now=now, reason=message, message=message)
 
 
 @transaction
 def cancel(
-    clinic_id: int, public_id: str, *, by: Caller, now: datetime, reason: str = "", expected: int | None = None
+    clinic_id: int,
+    public_id: str,
+    *,
+    by: Caller,
+    now: datetime,
+    reason: str = "",
+    message: str = "",
+    why: Why | None = None,
+    expected: int | None = None,
 ) -> Appointment:
     """Cancel a visit or withdraw a request: its time is free at once, and whoever was invited gets the CANCEL.
 
-    Repeating it is harmless. Raises WrongStatus once it is under way or over, and TooLate for a patient inside the
-    clinic's notice; a request may be withdrawn until it is answered.
+    The desk says on whose account, its `reason` for the record, and a `message` that is mailed to the patient. It may
+    also cancel a visit whose patient is here. Repeating it is harmless. Raises WrongStatus once it is over, and
+    TooLate for a patient inside the clinic's notice; a request may be withdrawn until it is answered.
     """
     appointment, hold = transition.locked(clinic_id, public_id, expected=expected)
-    if appointment.status == Status.CANCELLED:
+    old = Status(appointment.status)
+    if old == Status.CANCELLED:
         return appointment
-    if appointment.status not in OPEN or appointment.ends_at <= now:
-        raise WrongStatus(appointment.status)
-    if appointment.status == Status.BOOKED:
+    if old not in OPEN and not (by.is_desk and may_become(old, Status.CANCELLED)):
+        raise WrongStatus(old)
+    if appointment.ends_at <= now:
+        raise WrongStatus(old)
+    if old == Status.BOOKED:
         _check_in_time(appointment, by, now)
-    return _ended(appointment, hold, by, now, reason=reason)
+    return transition.ended(
+        appointment, hold, Status.CANCELLED, by=by, now=now, reason=reason, message=message, why=why
+    )
 
 
 @transaction
@@ -163,22 +178,84 @@ def reschedule(
     now: datetime,
     practitioner: int | None = None,
     location: int | None = None,
+    room: int | None = None,
+    squeeze: str = "",
+    telling: Tell = Tell.LATER,
     expected: int | None = None,
 ) -> Appointment:
-    """Move a visit to another time on offer, with anyone or with one practitioner; all or nothing.
+    """Move a visit to another time on offer, with anyone or with one practitioner or room; all or nothing.
 
-    A pending request stays one, for the new time, and waits for the desk again. Raises SlotTaken, NotOffered,
-    PatientBusy, WrongStatus, and TooLate for a patient inside the clinic's notice; the old time is then kept.
+    A pending request stays one, for the new time, and waits for the desk again. `squeeze` is the desk's reason for a
+    place over capacity. What the desk moves is told after `transition.UNDO`, at once or not at all; the SEQUENCE
+    grows in each case, so that whatever invite comes next replaces what stands in the patient's calendar.
+    Raises SlotTaken, NotOffered, PatientBusy, WrongStatus, NotAllowed, and TooLate for a patient inside the clinic's
+    notice; the old time is then kept.
     """
+    if squeeze and by.role not in ("owner", "front-desk"):
+        raise NotAllowed
     appointment = appointments.by_public_id(clinic_id, public_id, expected=expected)
     if appointment.status not in OPEN:
         raise WrongStatus(appointment.status)
     if appointment.status == Status.BOOKED:
         _check_in_time(appointment, by, now)
-    same_actor = practitioner in (None, appointment.practitioner_id)
-    if start == appointment.starts_at and same_actor and location in (None, appointment.location_id):
+    same_actors = practitioner in (None, appointment.practitioner_id) and room in (None, appointment.room_id)
+    if start == appointment.starts_at and same_actors and location in (None, appointment.location_id):
         return appointment
-    return _moved(appointment, start, practitioner, location, by, now, expected=expected)
+    return _moved(
+        appointment,
+        start,
+        practitioner,
+        location,
+        by,
+        now,
+        room=room,
+        squeeze=squeeze,
+        telling=telling,
+        expected=expected,
+    )
+
+
+@transaction
+def undo_move(clinic_id: int, public_id: str, *, by: Caller, now: datetime, expected: int | None = None) -> Appointment:
+    """Put a visit back exactly where it was before the desk's last move, over capacity if it was so there.
+
+    While no mail of that move was tried, its mails are taken back and nobody hears of either; else the way back is
+    told like any move. Raises WrongStatus if the visit is over or was moved by somebody else since, SlotTaken and
+    NotOffered if its old time went meanwhile.
+    """
+    appointment = appointments.by_public_id(clinic_id, public_id, expected=expected)
+    if appointment.status not in OPEN:
+        raise WrongStatus(appointment.status)
+    before = holds.of_appointment(appointment.id)
+    moves = appointments.moves(appointment.id)
+    if before is None or not moves or moves[-1].by_kind != "staff":
+        raise WrongStatus(appointment.status)
+    left = moves[-1].what["left"]
+    start, practitioner, room = datetime.fromisoformat(left["start"]), left["practitioner"], left["room"]
+    plan = diary.current_plan(clinic_id)
+    locked = holds.lock(clinic_id, {practitioner, *([room] if room else []), *holds.actors_of(before)})
+    if not holds.is_there(before):
+        raise Stale  # it was moved or ended while we waited
+    form = shape(stages_for(plan.services[appointment.service_id], appointment.new_patient))
+    stay = Window(tick_of(start), tick_of(start) + form.stay)
+    visit = Visit(appointment.id, appointment.service_id, practitioner, left["location"], room, stay)
+    if instant_of(stay.stop) <= now:
+        raise NotOffered(start, [Reason(ReasonCode.PAST)])
+    if faults := unfit(plan, [visit]):
+        raise NotOffered(start, [Reason(code) for code in faults[appointment.id]])
+    wanted = Wanted(
+        clinic_id,
+        appointment.service_id,
+        appointment.new_patient,
+        stay.start,
+        form,
+        (Candidate(practitioner, left["location"], (room,) if room else ()),),
+    )
+    visit_id, was_squeezed = appointment.id, any(change.what.get("squeezed") for change in moves[-2:-1])
+    hold = holds.place(
+        wanted, locked, now=now, owner=lambda _: visit_id, instead_of=before, squeeze=was_squeezed
+    )
+    return _stood(appointment, hold, plan, by, now, undone=moves[-1], squeezed=was_squeezed, expected=expected)
 
 
 @transaction
@@ -229,7 +306,7 @@ def _lapse(clinic_id: int, public_id: str, now: datetime) -> bool:
     appointment, hold = transition.locked(clinic_id, public_id)
     if appointment.status != Status.PENDING or appointment.lapses_at is None or appointment.lapses_at > now:
         return False  # answered meanwhile
-    _ended(appointment, hold, WORKER, now)
+    transition.ended(appointment, hold, Status.CANCELLED, by=WORKER, now=now)
     return True
 
 
@@ -283,7 +360,7 @@ def _check_not_busy(visits: Iterable[tuple[datetime, datetime]], starts_at: date
 
 
 def _check_in_time(appointment: Appointment, by: Caller, now: datetime) -> None:
-    if by.is_desk:
+    if by.is_desk or appointment.needs_desk == ASKED:
         return
     clinic = policy(appointment.clinic_id)
     until = changeable_until(appointment.starts_at, clinic.cancellation_notice)
@@ -292,7 +369,16 @@ def _check_in_time(appointment: Appointment, by: Caller, now: datetime) -> None:
 
 
 def _new(
-    clinic: Policy, patient_id: int, language: str, hold: Hold, by: Caller, now: datetime, *, note: str, remind: bool
+    clinic: Policy,
+    plan: Plan,
+    patient_id: int,
+    language: str,
+    hold: Hold,
+    by: Caller,
+    now: datetime,
+    *,
+    note: str,
+    remind: bool,
 ) -> Appointment:
     public_id = new_id()
     status = starts_as(clinic.confirmation, new_patient=hold.new_patient, by_desk=by.is_desk)
@@ -309,15 +395,16 @@ def _new(
         remind=remind,
         uid=f"{uuid.uuid4()}@{settings().mail_domain}",
         sequence=0,
+        version=1,
+        link_version=1,
         stamped_at=now,
         created_at=now,
         updated_at=now,
     )
-    transition.stand(appointment, hold)
+    transition.stand(appointment, hold, plan)
     if status == Status.PENDING:
         transition.wait(appointment, "desk", clinic, now)
-    db.session.add(appointment)
-    db.session.flush()
+    appointments.add(appointment)
     return appointment
 
 
@@ -331,21 +418,6 @@ def _booked(appointment: Appointment, by: Caller, now: datetime) -> Appointment:
     return appointment
 
 
-def _ended(
-    appointment: Appointment, hold: Hold | None, by: Caller, now: datetime, *, reason: str = "", message: str = ""
-) -> Appointment:
-    old = Status(appointment.status)
-    was = transition.as_it_was(appointment)
-    if hold:
-        holds.release(hold)
-    appointment.status = Status.CANCELLED
-    appointment.waits_for = appointment.lapses_at = appointment.needs_desk = None
-    if old == Status.BOOKED:
-        appointment.sequence += 1
-    transition.changed(appointment, old, was, by=by, now=now, reason=reason, message=message)
-    return appointment
-
-
 def _moved(
     appointment: Appointment,
     start: datetime,
@@ -356,6 +428,9 @@ def _moved(
     *,
     message: str = "",
     offered: bool = False,
+    room: int | None = None,
+    squeeze: str = "",
+    telling: Tell = Tell.LATER,
     expected: int | None = None,
 ) -> Appointment:
     clinic_id, public_id, appointment_id = appointment.clinic_id, appointment.public_id, appointment.id
@@ -365,7 +440,18 @@ def _moved(
     before = holds.of_appointment(appointment_id)
     if before is None:
         raise WrongStatus(old)
-    hold = diary.take(clinic_id, wish, start, now=now, owner=lambda _: appointment_id, instead_of=before)
+    plan = diary.plan(clinic_id, clinic.revision)
+    hold = diary.take(
+        plan,
+        wish,
+        start,
+        now=now,
+        owner=lambda _: appointment_id,
+        instead_of=before,
+        room=room,
+        squeeze=bool(squeeze),
+    )
+    XXX
     someone = db.session.get_one(Patient, appointment.patient_id)
     people = patient.same_person(someone)
     _check_not_busy(appointments.open_visits(clinic_id, people, now, but=appointment.id), hold.starts_at, hold.ends_at)
@@ -373,13 +459,32 @@ def _moved(
     if appointment.status != old:
         raise Stale  # confirmed or ended while we waited for the actors
     was = transition.as_it_was(appointment)
-    transition.stand(appointment, hold)
+    left = {
+        "start": appointment.starts_at.isoformat(),
+        "practitioner": appointment.practitioner_id,
+        "room": appointment.room_id,
+        "location": appointment.location_id,
+        "message": outbox.newest(appointment_id),
+    }
+    transition.stand(appointment, hold, plan)
     appointment.needs_desk = None
     if old == Status.BOOKED:
         appointment.sequence += 1
     else:
         transition.wait(appointment, "patient" if offered else "desk", clinic, now)
-    transition.changed(appointment, old, was, by=by, now=now, reason=message, message=message, offered=offered)
+    transition.changed(
+        appointment,
+        old,
+        was,
+        by=by,
+        now=now,
+        reason=squeeze or message,
+        message=message,
+        offered=offered,
+        telling=telling,
+        squeezed=bool(squeeze),
+        left=left,
+    )
     return appointment
 
 

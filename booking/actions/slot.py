@@ -65,14 +65,14 @@ def hold(clinic_id: int, wish: Wish, start: datetime, *, session_key: str, now: 
 
     Raises SlotTaken or NotOffered, with the nearest other times; then it keeps what it had.
     """
-    minutes = policy(clinic_id).hold_minutes
+    clinic = policy(clinic_id)
     before = holds.of_session(clinic_id, session_key, now)
     return diary.take(
-        clinic_id,
+        diary.plan(clinic_id, clinic.revision),
         wish,
         start,
         now=now,
-        expires_at=now + timedelta(minutes=minutes),
+        expires_at=now + timedelta(minutes=clinic.hold_minutes),
         session_key=session_key,
         instead_of=before,
     )

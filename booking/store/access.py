@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from math import ceil
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -12,7 +13,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from booking.domain.errors import KeyReused
 from booking.store.appointment import Appointment
-from booking.store.base import Base, Stale, db, dialect, insert_or_ignore, table, transaction
+from booking.store.base import Base, Stale, connection, db, dialect, insert_or_ignore, table, transaction
 
 
 class Key(Base):
@@ -66,15 +67,24 @@ class IdempotencyKey:
     body_digest: str
 
 
-KEY = sa.select(Key).where(Key.digest == sa.bindparam("digest"))
+key = table(Key)
+KEY = sa.select(key.c.id, key.c.clinic_id, key.c.scopes).where(
+    key.c.digest == sa.bindparam("digest"), key.c.revoked_at.is_(None), key.c.expires_at > sa.bindparam("now")
+)
 
 
-def key_by_digest(digest: str, now: datetime) -> Key | None:
+class KnownKey(NamedTuple):
+    """What an API key opens."""
+
+    id: int
+    clinic_id: int
+    scopes: list[str]
+
+
+def key_by_digest(digest: str, now: datetime) -> KnownKey | None:
     """The API key of that digest, None if there is none or it has ended."""
-    key = db.session.scalar(KEY, {"digest": digest})
-    if key is None or key.revoked_at is not None or key.expires_at <= now:
-        return None
-    return key
+    found = connection().execute(KEY, {"digest": digest, "now": now}).one_or_none()
+    return KnownKey(*found) if found else None
 
 
 def visit(public_id: str) -> Appointment | None:
@@ -97,6 +107,45 @@ def count(bucket: str, seconds: int, now: datetime) -> tuple[int, int]:
     return db.session.execute(counted.returning(Rate.count)).scalar_one(), ends - stamp
 
 
+FREE_TRIES = 10
+FIRST_WAIT = 15  # seconds, then twice as long for each further try
+LONGEST_WAIT = 300
+REMEMBERED = timedelta(minutes=15)  # after the last try that was let through
+SLOWED = -1  # in the place of a window: such rows last until they are forgotten
+BEGIN_SLOWED = insert_or_ignore(table(Rate))
+
+
+@transaction
+def attempt(bucket: str, now: datetime) -> int:
+    """Count one more try to guess a secret and return 0, or the seconds until the next one is let through.
+
+    Ten are free; each further one has to wait twice as long as the one before, up to five minutes. A try that came too
+    early is not counted, so nobody can keep somebody else out for long.
+    """
+    row = db.session.get(Rate, (bucket, SLOWED), with_for_update=True)
+    if row is None:
+        values = {"bucket": bucket, "window": SLOWED, "count": 1, "expires_at": now + REMEMBERED}
+        if not db.session.connection().execute(BEGIN_SLOWED[dialect()], values).rowcount:
+            raise Stale
+        return 0
+    if row.expires_at <= now:
+        row.count = 0
+    wait = 0 if row.count < FREE_TRIES else min(FIRST_WAIT << min(row.count - FREE_TRIES, 8), LONGEST_WAIT)
+    left = row.expires_at - REMEMBERED + timedelta(seconds=wait) - now
+    if row.count >= FREE_TRIES and left > timedelta():
+        return ceil(left.total_seconds())
+    row.count, row.expires_at = row.count + 1, now + REMEMBERED
+    return 0
+
+
+@transaction
+def forgive(bucket: str, *, all: bool) -> None:
+    """Take back one try of a bucket that turned out to be right, or all of them."""
+    row = db.session.get(Rate, (bucket, SLOWED), with_for_update=True)
+    if row is not None:
+        row.count = 0 if all else max(row.count - 1, 0)
+
+
 idempotency = table(Idempotency)
 EARLIER = sa.select(idempotency.c.body_digest, idempotency.c.appointment_id).where(
     idempotency.c.clinic_id == sa.bindparam("clinic"),
@@ -111,7 +160,7 @@ def earlier(clinic_id: int, request: IdempotencyKey) -> int | None:
     Raises KeyReused if the key came with another body.
     """
     asked = {"clinic": clinic_id, "scope": request.scope, "key": request.key}
-    row = db.session.execute(EARLIER, asked).one_or_none()
+    row = connection().execute(EARLIER, asked).one_or_none()
     if row is None:
         return None
     if row.body_digest != request.body_digest:
@@ -129,7 +178,7 @@ def remember(clinic_id: int, request: IdempotencyKey, appointment_id: int, now: 
         "appointment_id": appointment_id,
         "created_at": now,
     }
-    if not db.session.connection().execute(REMEMBER[dialect()], row).rowcount:
+    if not connection().execute(REMEMBER[dialect()], row).rowcount:
         raise Stale
 
 

@@ -24,7 +24,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from booking.domain.access import Caller
 from booking.domain.audit import Action
-from booking.store.base import Base, at_end, db, dialect, insert_or_ignore, settings, table
+from booking.store.base import Base, at_end, connection, db, dialect, insert_or_ignore, settings, table
+from booking.store.staff import Staff
 
 INSTALLATION = 0  # the chain of what belongs to no clinic
 NOTED_EVERY = 600  # seconds
@@ -106,7 +107,6 @@ def record(clinic_id: int | None, action: str, *, by: Caller, now: datetime, obj
 
 def _chain(said: list[Said]) -> None:
     """Add the transaction's entries. Chains are locked in order of their clinic, the heads after all other rows."""
-    connection = db.session.connection()
     for clinic_id, entries in groupby(sorted(said, key=_clinic), key=_clinic):
         last, newest = _end(clinic_id)
         rows = []
@@ -114,8 +114,8 @@ def _chain(said: list[Said]) -> None:
             last += 1
             newest = _hash(newest, last, one)
             rows.append({**one._asdict(), "seq": last, "hash": newest})
-        connection.execute(ADD, rows)
-        connection.execute(ADVANCE, {"clinic": clinic_id, "last": last, "newest": newest})
+        connection().execute(ADD, rows)
+        connection().execute(ADVANCE, {"clinic": clinic_id, "last": last, "newest": newest})
 
 
 def _clinic(said: Said) -> int:
@@ -124,11 +124,10 @@ def _clinic(said: Said) -> int:
 
 def _end(clinic_id: int) -> tuple[int, bytes]:
     """Number and hash of the chain's last entry, locked. A chain that is not there yet is begun."""
-    connection = db.session.connection()
-    found = connection.execute(LOCK, {"clinic": clinic_id}).one_or_none()
+    found = connection().execute(LOCK, {"clinic": clinic_id}).one_or_none()
     if found is None:
-        connection.execute(BEGIN[dialect()], {"clinic_id": clinic_id, "seq": 0, "hash": b""})
-        found = connection.execute(LOCK, {"clinic": clinic_id}).one()
+        connection().execute(BEGIN[dialect()], {"clinic_id": clinic_id, "seq": 0, "hash": b""})
+        found = connection().execute(LOCK, {"clinic": clinic_id}).one()
     return found.seq, found.hash
 
 
@@ -223,6 +222,12 @@ def search(clinic_id: int, wanted: Wanted, *, before: int | None = None, limit: 
     return list(db.session.scalars(query))
 
 
+def authors(entries: Iterable[Entry]) -> dict[int, Staff]:
+    """The staff users who stand behind these entries, by id."""
+    ids = {entry.by_id for entry in entries if entry.by_kind == "staff"}
+    return {person.id: person for person in db.session.scalars(sa.select(Staff).where(Staff.id.in_(ids)))}
+
+
 # Whether the chains hold
 
 
@@ -279,21 +284,24 @@ def verify(clinic_id: int, heads: Iterable[SignedHead] = ()) -> Iterator[Fault]:
     was cut off is known to the chain's end or to a head that was kept elsewhere.
     """
     known = {signed.seq: signed.hash for signed in heads if signed.clinic_id == clinic_id}
-    last, newest, was = 0, b"", {}
+    # Read first: what is added meanwhile lies beyond it.
+    end = db.session.execute(sa.select(head.c.seq, head.c.hash).where(head.c.clinic_id == clinic_id)).one_or_none()
+    last, newest, found = 0, b"", {0: b""}
     query = sa.select(entry).where(entry.c.clinic_id == clinic_id).order_by(entry.c.seq)
     for row in db.session.execute(query.execution_options(yield_per=1000)):
-        follows = row.seq == last + 1
-        if not follows:
-            yield Fault(clinic_id, last + 1, "missing")
         said = Said(row.clinic_id, row.at, row.by_kind, row.by_id, row.action, row.object, row.facts)
-        if follows and not hmac.compare_digest(row.hash, _hash(newest, row.seq, said)):
+        if row.seq != last + 1:
+            yield Fault(clinic_id, last + 1, "missing")
+        elif not hmac.compare_digest(row.hash, _hash(newest, row.seq, said)):
             yield Fault(clinic_id, row.seq, "edited")
         last, newest = row.seq, row.hash
-        if row.seq in known:
-            was[row.seq] = row.hash.hex()
-    end = db.session.execute(sa.select(head.c.seq, head.c.hash).where(head.c.clinic_id == clinic_id)).one_or_none()
-    if (end.seq, end.hash) != (last, newest) if end else last > 0:
-        yield Fault(clinic_id, last + 1, "cut")
+        if last in known or (end and last == end.seq):
+            found[last] = newest
+    if end is None:
+        if last:
+            yield Fault(clinic_id, last, "cut")
+    elif found.get(end.seq) != end.hash:
+        yield Fault(clinic_id, end.seq, "cut")
     for seq, hash in sorted(known.items()):
-        if was.get(seq) != hash:
+        if found.get(seq, b"").hex() != hash:
             yield Fault(clinic_id, seq, "head")

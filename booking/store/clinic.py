@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from booking.domain.errors import NotFound
-from booking.store.base import Base, db, table
+from booking.store.base import Base, connection, db, table
 
 # Any text a patient reads: a string, or one per language {"en": …, "es": …}. Kept as JSON.
 Text = Any
@@ -38,6 +38,8 @@ class Clinic(Base):
     privacy: Mapped[Text] = mapped_column(sa.JSON, nullable=True)
     before_you_come: Mapped[list[Any]]  # of Text
     conditions: Mapped[list[Any]]  # of Text
+    idle_minutes: Mapped[int] = mapped_column(default=30, server_default="30")  # then a desk's screen locks
+    require_second_factor: Mapped[bool] = mapped_column(default=False, server_default=sa.false())  # of its staff
     revision: Mapped[int] = mapped_column(default=1)  # grows with settings, hours and texts
     board_revision: Mapped[int] = mapped_column(default=1)  # grows with any status, note or message state
     created_at: Mapped[datetime]
@@ -79,7 +81,7 @@ _REVISION = sa.select(Clinic.id, Clinic.revision).where(Clinic.slug == sa.bindpa
 
 def revision(slug: str) -> tuple[int, int]:
     """The id and the settings' revision of the clinic of that slug. Raises NotFound."""
-    row = db.session.connection().execute(_REVISION, {"slug": slug}).one_or_none()
+    row = connection().execute(_REVISION, {"slug": slug}).one_or_none()
     if row is None:
         raise NotFound
     return row[0], row[1]
@@ -111,6 +113,7 @@ class Policy(NamedTuple):
     """What the clinic's settings say about booking; durations in minutes."""
 
     id: int
+    revision: int
     email: str
     language: str  # of its own mails
     confirmation: str
@@ -124,6 +127,7 @@ class Policy(NamedTuple):
 
 POLICY = sa.select(
     clinic.c.id,
+    clinic.c.revision,
     clinic.c.email,
     clinic.c.languages,
     clinic.c.confirmation,
@@ -138,11 +142,11 @@ POLICY = sa.select(
 
 def policy(clinic_id: int) -> Policy:
     """The clinic's rules as they are now. Raises NotFound."""
-    row = db.session.connection().execute(POLICY, {"clinic": clinic_id}).one_or_none()
+    row = connection().execute(POLICY, {"clinic": clinic_id}).one_or_none()
     if row is None:
         raise NotFound
-    id, email, languages, *rest = row
-    return Policy(id, email, languages[0], *rest)
+    id, revision, email, languages, *rest = row
+    return Policy(id, revision, email, languages[0], *rest)
 
 
 BUMP_BOARD = (
@@ -152,4 +156,4 @@ BUMP_BOARD = (
 
 def bump_board(clinic_id: int) -> None:
     """Tell the boards that watch this clinic that something on them changed."""
-    db.session.execute(BUMP_BOARD, {"clinic": clinic_id})
+    connection().execute(BUMP_BOARD, {"clinic": clinic_id})

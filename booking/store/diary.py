@@ -8,8 +8,9 @@ Provisional holds are few and short-lived and are read each time.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import lru_cache
 from itertools import zip_longest
 from typing import Any
 
@@ -30,7 +31,7 @@ from booking.domain.availability import (
 from booking.domain.errors import NotFound, NotOffered, SlotTaken
 from booking.domain.time import instant_of, tick_of
 from booking.store import base, hold
-from booking.store.base import Stale, db, table
+from booking.store.base import Stale, connection, db, table
 from booking.store.clinic import Clinic, Location, Text
 from booking.store.hold import GRACE, Candidate, Hold, HoldTick, Owner, Touched, Wanted
 from booking.store.practitioner import Actor, AvailableTime, ExtraTime, NotAvailable, Service, ServiceActor
@@ -61,25 +62,33 @@ LASTING = (
 )
 PLAN_REVISION = sa.select(clinic.c.revision).where(clinic.c.id == sa.bindparam("clinic"))
 
-TOUCHED = (
-    sa.select(
-        touched.c.actor_id, touched.c.revision, touched.c.start, touched.c.stop, hold_tick.c.seat, hold_tick.c.tick
+MENDED = 50  # an actor that changed more often since is read anew
+
+
+@lru_cache
+def _touched(count: int) -> sa.Select[Any]:
+    """What was touched of so many actors (`actor0`, …), each after a revision of its own (`revision0`, …).
+
+    With the taken ticks in each touched stretch. SQLite finds pairs by OR in the index, but reads all for IN.
+    """
+    ticks = sa.and_(
+        hold_tick.c.clinic_id == sa.bindparam("clinic"),
+        hold_tick.c.actor_id == touched.c.actor_id,
+        hold_tick.c.tick >= touched.c.start,
+        hold_tick.c.tick < touched.c.stop,
+        hold_tick.c.expires_at.is_(None),
     )
-    .outerjoin_from(
-        touched,
-        hold_tick,
-        sa.and_(
-            hold_tick.c.clinic_id == sa.bindparam("clinic"),
-            hold_tick.c.actor_id == touched.c.actor_id,
-            hold_tick.c.tick >= touched.c.start,
-            hold_tick.c.tick < touched.c.stop,
-            hold_tick.c.expires_at.is_(None),
-        ),
+    later = [
+        sa.and_(touched.c.actor_id == sa.bindparam(f"actor{n}"), touched.c.revision > sa.bindparam(f"revision{n}"))
+        for n in range(count)
+    ]
+    columns = (touched.c.actor_id, touched.c.revision, touched.c.start, touched.c.stop)
+    return (
+        sa.select(*columns, hold_tick.c.seat, hold_tick.c.tick)
+        .outerjoin_from(touched, hold_tick, ticks)
+        .where(sa.or_(*later))
     )
-    .where(
-        touched.c.actor_id.in_(sa.bindparam("actors", expanding=True)), touched.c.revision > sa.bindparam("revision")
-    )
-)
+
 
 PAGE = 2048  # ticks, about a week: what is read is rounded to this, so that the next question finds it
 
@@ -148,12 +157,18 @@ class Diary:
 
     def _mended(self, behind: Mapping[int, Lasting]) -> dict[int, Lasting]:
         """These entries with what was touched since read anew; those whose every change is not on record left out."""
-        since = min(entry.revision for entry in behind.values())
-        where = {"clinic": self.plan.clinic, "actors": list(behind), "revision": since}
-        changes: dict[int, set[int]] = {actor: set() for actor in behind}
-        stretches: dict[int, set[tuple[int, int]]] = {actor: set() for actor in behind}
-        taken: dict[int, set[tuple[int, int]]] = {actor: set() for actor in behind}
-        for actor, revision, start, stop, seat, tick in db.session.execute(TOUCHED, where):
+        since = {
+            actor: entry.revision for actor, entry in behind.items() if self.revisions[actor] - entry.revision <= MENDED
+        }
+        if not since:
+            return {}
+        where = {"clinic": self.plan.clinic}
+        for n, (actor, revision) in enumerate(since.items()):
+            where |= {f"actor{n}": actor, f"revision{n}": revision}
+        changes: dict[int, set[int]] = {actor: set() for actor in since}
+        stretches: dict[int, set[tuple[int, int]]] = {actor: set() for actor in since}
+        taken: dict[int, set[tuple[int, int]]] = {actor: set() for actor in since}
+        for actor, revision, start, stop, seat, tick in connection().execute(_touched(len(since)), where):
             changes[actor].add(revision)
             stretches[actor].add((start, stop))
             if tick is not None:
@@ -161,7 +176,7 @@ class Diary:
         return {
             actor: Lasting(self.revisions[actor], entry.window, _mend(entry, stretches[actor], taken[actor]))
             for actor, entry in behind.items()
-            if changes[actor].issuperset(range(entry.revision + 1, self.revisions[actor] + 1))
+            if actor in since and changes[actor].issuperset(range(entry.revision + 1, self.revisions[actor] + 1))
         }
 
     def _read(self, actors: Collection[int], window: Window) -> dict[int, Lasting]:
@@ -171,7 +186,7 @@ class Diary:
         stop = -(-max(w.stop for w in windows) // PAGE) * PAGE
         counts: dict[int, list[int]] = {actor: [] for actor in actors}
         where = {"clinic": self.plan.clinic, "actors": list(actors), "start": start, "stop": stop}
-        for actor, ticks in db.session.execute(LASTING, where):
+        for actor, ticks in connection().execute(LASTING, where):
             _count(counts[actor], _many_bits([int(tick) - start for tick in ticks.split()], stop - start))
         return {
             actor: Lasting(self.revisions.get(actor, 0), Window(start, stop), tuple(levels))
@@ -184,21 +199,21 @@ def read(clinic_id: int, now: datetime, *, without: int | None = None) -> Diary:
 
     Raises NotFound for an unknown clinic.
     """
-    rows = db.session.execute(REVISIONS, {"clinic": clinic_id}).all()
+    rows = connection().execute(REVISIONS, {"clinic": clinic_id}).all()
     if not rows:
         raise NotFound
     revision, revisions = rows[0][0], {actor: own for _, actor, own in rows}
     held: dict[int, dict[int, list[int]]] = {}
     live: dict[int, datetime] = {}
     where = {"clinic": clinic_id, "expired": now - GRACE, "without": without or 0}
-    for holder, actor, tick, expires_at in db.session.execute(PROVISIONAL, where):
+    for holder, actor, tick, expires_at in connection().execute(PROVISIONAL, where):
         held.setdefault(actor, {}).setdefault(holder, []).append(tick)
         live[holder] = expires_at
     return Diary(plan(clinic_id, revision), now, revisions, held, _lasting_ticks(without), tuple(sorted(live.items())))
 
 
 def take(
-    clinic_id: int,
+    known: Plan,
     wish: Wish,
     start: datetime,
     *,
@@ -208,14 +223,16 @@ def take(
     owner: Owner | None = None,
     instead_of: Hold | None = None,
     squeeze: bool = False,
+    room: int | None = None,
 ) -> Hold:
     """Take a time that is on offer, provisionally or for an appointment, giving up the hold `instead_of` for it.
 
-    With `squeeze` it may be taken or full already, but nothing else may speak against it. Raises SlotTaken or
+    `known` is the clinic's plan as it was at the transaction's start. With a `room` only that one will do. With
+    `squeeze` the time may be taken or full already, but nothing else may speak against it. Raises SlotTaken or
     NotOffered, with the nearest other times. Nothing may have been read for the decision before this is called: it
     locks first.
     """
-    known = current_plan(clinic_id)
+    clinic_id = known.clinic
     service = known.services.get(wish.service)
     if service is None:
         raise NotFound
@@ -233,7 +250,7 @@ def take(
         new_patient=wish.new,
         start=tick_of(start),
         shape=shape(stages_for(service, wish.new)),
-        candidates=_candidates(diary, wish, start, squeeze=squeeze),
+        candidates=_in_room(room, _candidates(diary, wish, start, squeeze=squeeze), start),
     )
     try:
         return hold.place(
@@ -268,15 +285,23 @@ def _candidates(diary: Diary, wish: Wish, start: datetime, *, squeeze: bool) -> 
     why = {(p, place): heart.why_not(plan, diary, wish, p, start, now, place) for p in asked for place in places}
     full = [pair for pair, reasons in why.items() if {reason.code for reason in reasons} <= FULL]
     if full and squeeze:
-        rooms = plan.services[wish.service].rooms
         return tuple(
-            Candidate(p, place, tuple(room for room in rooms if plan.rooms[room].location == place))
-            for p, place in full
+            Candidate(p, place, heart.rooms_over_capacity(plan, diary, wish, place, tick)) for p, place in full
         )
     others = heart.nearest(plan, diary, wish, start, now) if plan.services.get(wish.service) else []
     if full:
         raise SlotTaken(start, others)
     raise NotOffered(start, min(why.values(), key=len, default=[Reason(ReasonCode.NOT_OFFERED)]), others)
+
+
+def _in_room(room: int | None, candidates: tuple[Candidate, ...], start: datetime) -> tuple[Candidate, ...]:
+    """Those candidates who could use the room, with that one alone. Raises SlotTaken if nobody could."""
+    if room is None:
+        return candidates
+    found = tuple(replace(candidate, rooms=(room,)) for candidate in candidates if room in candidate.rooms)
+    if not found:
+        raise SlotTaken(start)
+    return found
 
 
 def current_plan(clinic_id: int) -> Plan:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from booking.domain.availability import Shape, Wish
 from booking.domain.errors import SlotTaken
 from booking.domain.time import instant_of, tick_of
-from booking.store.base import Base, Stale, db, dialect, insert_or_ignore, table
+from booking.store.base import Base, Stale, connection, db, dialect, insert_or_ignore, table
 from booking.store.practitioner import Actor
 
 
@@ -123,7 +123,7 @@ WANTED_TICKS = sa.and_(
 )
 EXPIRED = sa.select(hold_tick.c.hold_id).where(WANTED_TICKS, hold_tick.c.expires_at <= sa.bindparam("expired"))
 DROP_EXPIRED = sa.delete(hold).where(hold.c.id.in_(EXPIRED))
-SEATS = sa.select(hold_tick.c.actor_id, hold_tick.c.tick, hold_tick.c.seat).where(
+SEATS = sa.select(hold_tick.c.actor_id, hold_tick.c.tick, hold_tick.c.seat, hold_tick.c.expires_at).where(
     WANTED_TICKS, hold_tick.c.hold_id != sa.bindparam("but")
 )
 PLACE = sa.insert(hold).returning(hold.c.id)
@@ -134,9 +134,8 @@ OWN = (
     .values(appointment_id=sa.bindparam("appointment"), expires_at=None, session_key=None)
 )
 OWN_TICKS = sa.update(hold_tick).where(hold_tick.c.hold_id == sa.bindparam("hold")).values(expires_at=None)
-BUMP = (
-    sa.update(actor).where(actor.c.id.in_(sa.bindparam("actors", expanding=True))).values(revision=actor.c.revision + 1)
-)
+USED = actor.c.id.in_((sa.bindparam("practitioner"), sa.bindparam("room")))  # a room that is null is none
+BUMP = sa.update(actor).where(USED).values(revision=actor.c.revision + 1)
 TOUCH = sa.insert(touched).from_select(
     ["actor_id", "revision", "start", "stop"],
     sa.select(
@@ -144,7 +143,7 @@ TOUCH = sa.insert(touched).from_select(
         actor.c.revision,
         sa.bindparam("start", type_=sa.Integer),
         sa.bindparam("stop", type_=sa.Integer),
-    ).where(actor.c.id.in_(sa.bindparam("actors", expanding=True))),
+    ).where(USED),
 )
 KEPT_TOUCHED = 500  # revisions of each actor; a cache that is farther behind reads everything
 RELEASE = sa.delete(hold).where(
@@ -160,7 +159,7 @@ def lock(clinic_id: int, actors: Iterable[int]) -> Locked:
 
     In order of id, so that two transactions can't wait for each other. On SQLite BEGIN IMMEDIATE has done it already.
     """
-    rows = db.session.execute(LOCK, {"clinic": clinic_id, "actors": sorted(set(actors))})
+    rows = connection().execute(LOCK, {"clinic": clinic_id, "actors": sorted(set(actors))})
     return Locked(dict(rows.all()))
 
 
@@ -208,7 +207,7 @@ def place(
     placed = Hold(**row)
     if owner:
         placed.appointment_id = row["appointment_id"] = owner(placed)
-    placed.id = db.session.execute(PLACE, row).scalar_one()
+    placed.id = connection().execute(PLACE, row).scalar_one()
     _insert(placed, ticks, seats)
     if expires_at is None:
         _bump(placed)
@@ -220,10 +219,10 @@ def own(provisional: Hold, appointment_id: int) -> None:
 
     Raises Stale if it is provisional no more: swept away, or made another visit's in another tab.
     """
-    done = db.session.connection().execute(OWN, {"hold": provisional.id, "appointment": appointment_id})
+    done = connection().execute(OWN, {"hold": provisional.id, "appointment": appointment_id})
     if not done.rowcount:
         raise Stale
-    db.session.execute(OWN_TICKS, {"hold": provisional.id})
+    connection().execute(OWN_TICKS, {"hold": provisional.id})
     _bump(provisional)
 
 
@@ -232,7 +231,7 @@ def release(held: Hold) -> None:
     if held.expires_at is None:
         _bump(held)
     # Its ticks go with it.
-    done = db.session.connection().execute(RELEASE, {"hold": held.id, "appointment": held.appointment_id})
+    done = connection().execute(RELEASE, {"hold": held.id, "appointment": held.appointment_id})
     if not done.rowcount:
         raise Stale
     if held in db.session:
@@ -275,9 +274,9 @@ def of_appointment(appointment_id: int) -> Hold | None:
 def sweep(now: datetime) -> None:
     """Delete the holds that expired, and those of visits that ended more than a day ago. History is in `change`."""
     over = Hold.last_tick < tick_of(now - timedelta(days=1))
-    db.session.execute(sa.delete(Hold).where(sa.or_(Hold.expires_at <= now - GRACE, over)))
+    connection().execute(sa.delete(Hold).where(sa.or_(Hold.expires_at <= now - GRACE, over)))
     newest = sa.select(Actor.revision).where(Actor.id == Touched.actor_id).scalar_subquery()
-    db.session.execute(sa.delete(Touched).where(Touched.revision <= newest - KEPT_TOUCHED))
+    connection().execute(sa.delete(Touched).where(Touched.revision <= newest - KEPT_TOUCHED))
 
 
 def _seats(wanted: Wanted, locked: Locked, now: datetime, *, but: int) -> dict[tuple[int, int], set[int]]:
@@ -288,10 +287,16 @@ def _seats(wanted: Wanted, locked: Locked, now: datetime, *, but: int) -> dict[t
         "start": wanted.start,
         "stop": wanted.start + wanted.shape.total,
     }
-    db.session.execute(DROP_EXPIRED, where | {"expired": now - GRACE})
+    expired = now - GRACE
     seats: dict[tuple[int, int], set[int]] = {}
-    for actor_id, tick, seat in db.session.execute(SEATS, where | {"but": but}):
-        seats.setdefault((actor_id, tick), set()).add(seat)
+    has_expired = False
+    for actor_id, tick, seat, expires_at in connection().execute(SEATS, where | {"but": but}):
+        if expires_at is not None and expires_at <= expired:
+            has_expired = True
+        else:
+            seats.setdefault((actor_id, tick), set()).add(seat)
+    if has_expired:
+        connection().execute(DROP_EXPIRED, where | {"expired": expired})
     return seats
 
 
@@ -341,13 +346,13 @@ def _insert(placed: Hold, ticks: list[tuple[int, int]], seats: Mapping[tuple[int
                 "expires_at": placed.expires_at,
             }
         )
-    if rows and db.session.connection().execute(TAKE[dialect()], rows).rowcount != len(rows):
+    if rows and connection().execute(TAKE[dialect()], rows).rowcount != len(rows):
         release(placed)
         raise SlotTaken(placed.starts_at)
 
 
 def _bump(held: Hold) -> None:
     g.changed_revisions = True
-    actors = sorted(actors_of(held))
-    db.session.execute(BUMP, {"actors": actors})
-    db.session.execute(TOUCH, {"actors": actors, "start": tick_of(held.starts_at), "stop": held.last_tick + 1})
+    used = {"practitioner": held.practitioner_id, "room": held.room_id}
+    connection().execute(BUMP, used)
+    connection().execute(TOUCH, used | {"start": tick_of(held.starts_at), "stop": held.last_tick + 1})

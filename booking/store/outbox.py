@@ -11,16 +11,28 @@ import sqlalchemy as sa
 from pydantic import TypeAdapter
 from sqlalchemy.orm import Mapped, aliased, mapped_column
 
-from booking.domain.appointment import Status
-from booking.domain.message import Facts, Kind, Method, Notice, Recipient, Told, Transition, as_sent, joined, notices
+from booking.domain.appointment import ASKED, Status
+from booking.domain.message import (
+    Facts,
+    Kind,
+    Method,
+    Notice,
+    Recipient,
+    Told,
+    Transition,
+    as_sent,
+    by_phone,
+    joined,
+    notices,
+)
 from booking.domain.reminder import BEFORE, QUIET
 from booking.store.appointment import Appointment
-from booking.store.base import Base, db, settings, table
-from booking.store.clinic import policy
+from booking.store.base import Base, connection, db, settings, table
 from booking.store.patient import Patient
 from booking.store.sealed import seal, unseal
 
 LEASE = timedelta(minutes=2)
+NO_ADDRESS = "no address"
 FACTS = TypeAdapter(Facts)
 
 
@@ -36,6 +48,12 @@ class Message(Base):
             postgresql_where=sa.text("state = 'queued'"),
         ),
         sa.Index("ix_message_appointment", "appointment_id", "id"),
+        sa.Index(
+            "ix_message_failed",
+            "clinic_id",
+            sqlite_where=sa.text("state = 'failed' and phoned_at is null"),
+            postgresql_where=sa.text("state = 'failed' and phoned_at is null"),
+        ),
         sa.CheckConstraint("state in ('queued', 'sent', 'failed', 'superseded')", name="state"),
     )
 
@@ -57,6 +75,8 @@ class Message(Base):
     error: Mapped[str | None] = mapped_column(sa.String(300))
     created_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]  # sent, failed or superseded
+    phoned_at: Mapped[datetime | None]  # when the desk said by phone what could not be mailed
+    phoned_by: Mapped[int | None] = mapped_column(sa.ForeignKey("staff.id"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +106,7 @@ def tell(
     transition: Transition,
     addresses: Mapping[Recipient, str],
     *,
+    language: str,
     facts: Facts,
     now: datetime,
     due_at: datetime | None = None,
@@ -93,10 +114,23 @@ def tell(
     """Queue what a transition gives to say, in the caller's transaction. `facts.was` tells of former recipients.
 
     What an earlier message, not yet sent, would have said to the same recipient is dropped or goes into the new one.
-    The appointment's row has its new status, times, SEQUENCE and stamp already.
+    The appointment's row has its new status, times, SEQUENCE and stamp already. The patient is written to in the
+    visit's language, everybody else in `language`.
     """
     for notice in notices(transition):
-        _tell(appointment, notice, addresses, facts, now, due_at or now, is_first=transition.old is None)
+        _tell(appointment, notice, addresses, language, facts, now, due_at or now, is_first=transition.old is None)
+    if kind := by_phone(transition):
+        put(
+            clinic_id=appointment.clinic_id,
+            appointment_id=appointment.id,
+            kind=kind,
+            role=Recipient.PATIENT,
+            method=None,
+            address="",
+            language=appointment.language,
+            facts=facts,
+            now=now,
+        )
 
 
 def put(
@@ -112,7 +146,10 @@ def put(
     facts: Facts | None = None,
     due_at: datetime | None = None,
 ) -> int:
-    """Add one message to the outbox, in the caller's transaction; its id."""
+    """Add one message to the outbox, in the caller's transaction; its id.
+
+    Without an address it has failed from the start: the desk has to say it by phone.
+    """
     message_id = f"<{uuid.uuid4()}@{settings().mail_domain}>"
     row = {
         "clinic_id": clinic_id,
@@ -123,18 +160,63 @@ def put(
         "address": address,
         "language": language,
         "facts": seal(FACTS.dump_json(facts), _place("facts", message_id)) if facts else None,
-        "state": "queued",
+        "state": "queued" if address else "failed",
         "due_at": due_at or now,
         "attempts": 0,
         "message_id": message_id,
+        "error": None if address else NO_ADDRESS,
         "created_at": now,
+        "ended_at": None if address else now,
     }
-    return db.session.execute(PUT, row).scalar_one()
+    return connection().execute(PUT, row).scalar_one()
+
+
+def to_staff(
+    kind: Kind, address: str, facts: Facts, *, clinic_id: int | None, language: str, now: datetime
+) -> int:
+    """Add a message about their account to a staff user, in the caller's transaction; its id."""
+    return put(
+        clinic_id=clinic_id,
+        appointment_id=None,
+        kind=kind,
+        role=Recipient.STAFF,
+        method=None,
+        address=address,
+        language=language,
+        now=now,
+        facts=facts,
+    )
 
 
 def forget(message: int) -> None:
     """Take a message back that nobody can have seen yet: it was added in this very transaction."""
     db.session.execute(sa.delete(Message).where(Message.id == message))
+
+
+def newest(appointment: int) -> int:
+    """The id of the newest message about a visit, 0 without one."""
+    return db.session.scalar(sa.select(sa.func.max(Message.id)).where(Message.appointment_id == appointment)) or 0
+
+
+def take_back(appointment: int, *, after: int, at: datetime) -> bool:
+    """Undo what a change at that instant put into the outbox: every message about the visit that is newer than
+    `after`. Those that it made superfluous wait again.
+
+    False, and nothing is done, if one of them may have been heard of.
+    """
+    of_visit = sa.select(Message).where(Message.appointment_id == appointment).order_by(Message.id)
+    query = of_visit.where(sa.or_(Message.id > after, Message.state == "superseded"))
+    found = list(db.session.scalars(query.with_for_update().execution_options(populate_existing=True)))
+    newer = [message for message in found if message.id > after]
+    if any(message.attempts or message.phoned_at for message in newer):
+        return False
+    for message in newer:
+        db.session.delete(message)
+    for message in found:
+        if message.id <= after and message.ended_at == at:
+            message.state, message.ended_at = "queued", None
+    db.session.flush()
+    return True
 
 
 def was_told_lately(clinic_id: int, kind: Kind, address: str, *, since: datetime) -> bool:
@@ -164,6 +246,7 @@ def to_remind(now: datetime, *, only: str | None = None) -> list[tuple[int, str]
         .where(
             Appointment.status == Status.BOOKED,
             Appointment.remind,
+            sa.func.coalesce(Appointment.needs_desk, "") != ASKED,
             Appointment.starts_at > now,
             Appointment.starts_at <= now + BEFORE,
             Appointment.updated_at <= now - QUIET,
@@ -296,6 +379,7 @@ def _tell(
     appointment: Appointment,
     notice: Notice,
     addresses: Mapping[Recipient, str],
+    language: str,
     facts: Facts,
     now: datetime,
     due_at: datetime,
@@ -331,7 +415,7 @@ def _tell(
         role=said.to,
         method=said.method,
         address=address,
-        language=_language(appointment, said.to),
+        language=appointment.language if said.to is Recipient.PATIENT else language,
         facts=replace(facts, uid=uid, sequence=sequence, stamped_at=appointment.stamped_at),
         now=now,
         due_at=due_at,
@@ -387,12 +471,6 @@ def _told(appointment: Appointment, role: Recipient, address: str) -> Told:
         elif attempts and told is Told.NOTHING:
             told = Told.MAIL
     return told
-
-
-def _language(appointment: Appointment, role: Recipient) -> str:
-    if role is Recipient.PATIENT:
-        return appointment.language
-    return policy(appointment.clinic_id).language
 
 
 def _free(now: datetime) -> sa.ColumnElement[bool]:

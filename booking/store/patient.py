@@ -15,7 +15,7 @@ from booking.domain.access import REFERENCE_LENGTH, digest, new_id
 from booking.domain.appointment import OPEN, OVER, Status
 from booking.domain.errors import NotFound
 from booking.store import patient_key
-from booking.store.base import Base, Stale, UTCDateTime, db, dialect, insert_or_ignore, table
+from booking.store.base import Base, Stale, UTCDateTime, connection, db, dialect, insert_or_ignore, table
 from booking.store.patient_key import Match
 
 
@@ -87,7 +87,7 @@ def find_or_add(clinic_id: int, person: Person, now: datetime) -> tuple[int, lis
     """
     identity = identity_of(person.name, person.email, person.phone)
     asked = {"clinic": clinic_id, "identity": identity, "email": person.email, "phone": person.phone}
-    rows = db.session.execute(KNOWN, asked).all()
+    rows = connection().execute(KNOWN, asked).all()
     same = _kept([row for row in rows if _key(row.name) == _key(person.name)])
     known = _kept([row for row in rows if row.identity == identity])
     if known:
@@ -103,7 +103,7 @@ def find_or_add(clinic_id: int, person: Person, now: datetime) -> tuple[int, lis
         "created_at": now,
         "keys_version": patient_key.VERSION,
     }
-    added = db.session.execute(ADD[dialect()], row).scalar()
+    added = connection().execute(ADD[dialect()], row).scalar()
     if added is None:
         raise Stale  # another process added this very patient a moment ago
     patient_key.add(clinic_id, added, patient_key.keys_of(person.name, person.email, person.phone))
@@ -113,7 +113,7 @@ def find_or_add(clinic_id: int, person: Person, now: datetime) -> tuple[int, lis
 def same_person(someone: Patient) -> list[int]:
     """The ids of all records with this patient's name and one of their contacts, locked until the transaction ends."""
     asked = {"clinic": someone.clinic_id, "identity": someone.identity, "email": someone.email, "phone": someone.phone}
-    rows = db.session.execute(KNOWN, asked)
+    rows = connection().execute(KNOWN, asked)
     return _kept([row for row in rows if _key(row.name) == _key(someone.name)])
 
 

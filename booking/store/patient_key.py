@@ -27,7 +27,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Mapped, mapped_column
 
 from booking.domain.name import is_slip, slips, sound, together, turned, words
-from booking.store.base import Base, UTCDateTime, db, dialect, insert_or_ignore, table
+from booking.store.base import Base, UTCDateTime, connection, db, dialect, insert_or_ignore, table
 
 VERSION = 1  # of the rules by which keys are made: raise it with them, and `booking migrate` writes all keys anew
 LENGTH = 120
@@ -91,7 +91,7 @@ ADD = insert_or_ignore(patient_key)
 def add(clinic_id: int, patient_id: int, keys: Collection[str]) -> None:
     """Let the patient be found by these keys too, in the caller's transaction."""
     rows = [{"clinic_id": clinic_id, "key": key, "patient_id": patient_id} for key in sorted(keys)]
-    db.session.connection().execute(ADD[dialect()], rows)
+    connection().execute(ADD[dialect()], rows)
 
 
 def forget(patients: Collection[int]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from booking.store.base import Base, db, table
+from booking.store.base import Base, connection, db, table
 from booking.store.clinic import Text
 
 
@@ -128,7 +128,7 @@ INVITED = sa.select(actor.c.name, actor.c.email, actor.c.invites).where(actor.c.
 
 def invited(practitioner: int) -> tuple[str, str]:
     """A practitioner's name, and the address for invites: empty for one who does not want any."""
-    name, email, invites = db.session.connection().execute(INVITED, {"actor": practitioner}).one()
+    name, email, invites = connection().execute(INVITED, {"actor": practitioner}).one()
     return name, email if invites and email else ""
 
 

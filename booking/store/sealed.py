@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from functools import lru_cache
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -20,18 +21,20 @@ NONCE = 12
 
 def seal(text: str | bytes, place: str) -> bytes:
     """Return `text` encrypted for one `place`, like "appointment.note:7k4m…": the table, column and row's public id."""
-    key = settings().field_key_bytes
+    cipher, key_id = _cipher(settings().field_key_bytes)
     nonce = os.urandom(NONCE)
     plain = text.encode() if isinstance(text, str) else text
-    return VERSION + _key_id(key) + nonce + AESGCM(key).encrypt(nonce, plain, place.encode())
+    return VERSION + key_id + nonce + cipher.encrypt(nonce, plain, place.encode())
 
 
 def unseal(sealed: bytes, place: str) -> bytes:
     """Return what `seal` was given. Raises InvalidTag if it was changed, moved or made with another key."""
-    key = settings().field_key_bytes
+    cipher, _ = _cipher(settings().field_key_bytes)
     start = len(VERSION) + KEY_ID
-    return AESGCM(key).decrypt(sealed[start : start + NONCE], sealed[start + NONCE :], place.encode())
+    return cipher.decrypt(sealed[start : start + NONCE], sealed[start + NONCE :], place.encode())
 
 
-def _key_id(key: bytes) -> bytes:
-    return hashlib.sha256(b"key id" + key).digest()[:KEY_ID]
+@lru_cache(maxsize=2)
+def _cipher(key: bytes) -> tuple[AESGCM, bytes]:
+    """The cipher of a key, and the key's id."""
+    return AESGCM(key), hashlib.sha256(b"key id" + key).digest()[:KEY_ID]

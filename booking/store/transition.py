@@ -6,14 +6,16 @@ Locks are taken in one order everywhere: actors (by id), the patient, the appoin
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from booking.domain.access import Caller
-from booking.domain.appointment import Status, lapses_at
-from booking.domain.message import Facts, Recipient, Transition, Was
+from booking.domain.appointment import Status, Why, lapses_at
+from booking.domain.availability import Plan
+from booking.domain.message import Facts, Recipient, Tell, Transition, Was
 from booking.domain.time import local
 from booking.store import appointment as appointments
-from booking.store import diary, outbox
 from booking.store import hold as holds
+from booking.store import outbox
 from booking.store.appointment import Appointment
 from booking.store.base import Stale, db
 from booking.store.clinic import Location, Policy, bump_board, policy
@@ -42,9 +44,9 @@ def locked(clinic_id: int, public_id: str, *, expected: int | None = None) -> tu
     return appointment, hold
 
 
-def stand(appointment: Appointment, hold: Hold) -> None:
+def stand(appointment: Appointment, hold: Hold, plan: Plan) -> None:
     """Make the appointment's row say when, where and with whom its hold is."""
-    zone = diary.current_plan(hold.clinic_id).locations[hold.location_id].zone
+    zone = plan.locations[hold.location_id].zone
     appointment.practitioner_id = hold.practitioner_id
     appointment.room_id = hold.room_id
     appointment.location_id = hold.location_id
@@ -78,6 +80,30 @@ def as_it_was(appointment: Appointment) -> Was:
     )
 
 
+def ended(
+    appointment: Appointment,
+    hold: Hold | None,
+    status: Status,
+    *,
+    by: Caller,
+    now: datetime,
+    reason: str = "",
+    message: str = "",
+    why: Why | None = None,
+) -> Appointment:
+    """End the visit with this status, give its time back and tell of it; `message` goes to the patient."""
+    old = Status(appointment.status)
+    was = as_it_was(appointment)
+    if hold:
+        holds.release(hold)
+    appointment.status = status
+    appointment.waits_for = appointment.lapses_at = appointment.needs_desk = None
+    if old == Status.BOOKED:
+        appointment.sequence += 1
+    changed(appointment, old, was, by=by, now=now, reason=reason, message=message, why=why)
+    return appointment
+
+
 def _where_and_when(was: Was) -> tuple[datetime, datetime, str]:
     return was.starts_at, was.ends_at, was.location
 
@@ -92,14 +118,36 @@ def changed(
     reason: str = "",
     message: str = "",
     offered: bool = False,
+    why: Why | None = None,
+    telling: Tell = Tell.LATER,
+    **codes: Any,
 ) -> None:
-    """Stamp, record and tell a change that the row has already."""
+    """Stamp, record and tell a change that the row has already; `why` says on whose account a visit ended.
+
+    The `codes` are recorded with it.
+    """
     appointment.updated_at = now
     moved_from = was.starts_at.isoformat() if was and was.starts_at != appointment.starts_at else None
-    appointments.record(appointment, old, by=by, now=now, reason=reason, moved_from=moved_from, offered=offered)
+    codes |= {"moved_from": moved_from, "offered": offered, "why": why}
+    appointments.record(appointment, old, by=by, now=now, reason=reason, **codes)
+    if telling is Tell.NO:
+        bump_board(appointment.clinic_id)
+        return
     clinic = policy(appointment.clinic_id)
     someone = db.session.get_one(Patient, appointment.patient_id)
-    tell(clinic, appointment, someone.email, old, by=by, now=now, was=was, message=message, offered=offered)
+    tell(
+        clinic,
+        appointment,
+        someone.email,
+        old,
+        by=by,
+        now=now,
+        was=was,
+        message=message,
+        offered=offered,
+        why=why,
+        telling=telling,
+    )
 
 
 def tell(
@@ -113,36 +161,46 @@ def tell(
     was: Was | None = None,
     message: str = "",
     offered: bool = False,
+    why: Why | None = None,
+    telling: Tell = Tell.LATER,
 ) -> None:
     """Queue what is to be said of the change from `old` (None: it is new) to the row's present status."""
     name, address = invited(appointment.practitioner_id)
     status = Status(appointment.status)
     moved = was is not None and _where_and_when(was) != _where_and_when(as_it_was(appointment))
+    other_practitioner = was is not None and was.practitioner != name
+    may_be_undone = by.is_desk and not offered and (moved or other_practitioner) and old == status
     transition = Transition(
         old=old,
         new=status,
-        by=by.kind,
+        by="patient" if why is Why.PATIENT else by.kind,
         moved=moved,
         offered=offered,
-        practitioner_changed=was is not None and was.practitioner != name,
+        practitioner_changed=other_practitioner,
         patient=bool(email),
         practitioner=bool(address),
         former_practitioner=bool(was and was.practitioner_address),
-        clinic=clinic.notices == "all" or (clinic.notices == "requests" and Status.PENDING in (old, status)),
+        clinic=not by.is_desk and _is_noticed(clinic, old, status),
     )
     addresses = {
         Recipient.PATIENT: email or "",
         Recipient.PRACTITIONER: address,
         Recipient.CLINIC: clinic.email,
     }
-    # DTSTAMP has whole seconds and has to grow with each message.
-    appointment.stamped_at = max(now, appointment.stamped_at + timedelta(seconds=1)) if old else now
+    if old:
+        # DTSTAMP has whole seconds and has to grow with each message.
+        appointment.stamped_at = max(now, appointment.stamped_at + timedelta(seconds=1))
     outbox.tell(
         appointment,
         transition,
         addresses,
+        language=clinic.language,
         facts=Facts(was=was, message=message),
         now=now,
-        due_at=now + UNDO if by.is_desk and moved and old == Status.BOOKED else now,
+        due_at=now + UNDO if may_be_undone and telling is Tell.LATER else now,
     )
     bump_board(clinic.id)
+
+
+def _is_noticed(clinic: Policy, *statuses: Status | None) -> bool:
+    return clinic.notices == "all" or (clinic.notices == "requests" and Status.PENDING in statuses)

@@ -82,8 +82,18 @@ def _person(given: PatientAsked) -> Person:
     return Person(given.name, email, phone, str(g.clinic.languages[0]))
 
 
+def _slugs(visit: Appointment) -> tuple[str, str, str]:
+    """Of its service, practitioner and location."""
+    plan = diary.plan(g.clinic.id, g.clinic.revision)
+    try:
+        practitioner = plan.practitioners[visit.practitioner_id]
+        return plan.services[visit.service_id].slug, practitioner.slug, plan.locations[visit.location_id].slug
+    except KeyError:  # archived since, and in no plan any more
+        return appointments.slugs(visit)
+
+
 def _plain(visit: Appointment) -> dict[str, Any]:
-    service, practitioner, location = appointments.slugs(visit)
+    service, practitioner, location = _slugs(visit)
     found = settings()
     link = token(found.secret_key, "manage", visit.clinic_id, visit.public_id, visit.link_version)
     return {
