@@ -425,6 +425,24 @@ def audit_head(slug: str | None) -> None:
                 click.echo(actions.as_line(head))
 
 
+@audit_group.command("export")
+@click.argument("slug")
+def audit_export(slug: str) -> None:
+    """Write the audit of clinic SLUG as CSV to standard output. That it was taken is recorded too.
+
+    \b
+    Example: booking audit export prairie > audit.csv
+    """
+    from booking import clock
+    from booking.actions import audit as actions
+    from booking.domain.access import WORKER
+    from booking.store.audit import Wanted
+    from booking.store.clinic import by_slug
+
+    with _opened():
+        click.echo(actions.export(by_slug(slug).id, Wanted(), by=WORKER, now=clock.now()), nl=False)
+
+
 FAULTS = {
     "edited": "entry {} is not as it was written",
     "missing": "entry {} is missing",

@@ -228,6 +228,30 @@ def test_the_doctor_names_a_mail_server_that_is_not_there(
     assert "does not answer" in result.stderr
 
 
+def test_the_audit_is_verified_exported_and_its_end_kept(booking: Booking, elm: Path, tmp_path: Path) -> None:
+    instance = elm.parent / "instance"
+    lines = booking("audit", "export", "elm").stdout.splitlines()
+    assert lines[0].startswith("number,at,by,who,action")
+    assert booking("worker", "--once").exit_code == 0
+    assert booking("audit", "verify", "elm").stdout == "elm: every entry is as it was written\n"
+    head = json.loads(booking("audit", "head", "elm").stdout)
+    kept = (instance / "audit-heads.jsonl").read_text()
+    assert [json.loads(line)["hash"] for line in kept.splitlines()] == [head["hash"]]
+    with sqlite3.connect(instance / "booking.db") as database:
+        database.execute("drop trigger audit_no_delete")
+        database.execute("delete from audit where seq = ?", (head["seq"],))
+        database.execute("delete from audit_head")
+        database.execute("insert into audit_head select clinic_id, seq, hash from audit order by seq desc limit 1")
+    cut = booking("audit", "verify")
+    assert cut.exit_code == 1
+    assert f"elm: entry {head['seq']} is not the one whose hash was kept elsewhere" in cut.stderr
+    elsewhere = tmp_path / "heads.jsonl"
+    elsewhere.write_text(kept.replace(head["hash"], head["hash"][::-1]))
+    forged = booking("audit", "verify", "elm", "--heads", elsewhere)
+    assert forged.exit_code == 1
+    assert "field key" in forged.stderr
+
+
 def test_a_backup_is_restored_byte_for_byte_elsewhere(
     booking: Booking, elm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,7 +1,7 @@
 """The audit's codes: what was done, and to what. Words for them are the desk's.
 
-An entry names its object as `kind:id`: `appointment:` and `patient:` with the public id, `staff:` and `key:` with the
-row's. Facts hold field names, ids and codes, never anything that a person said, is called or has.
+An entry names its object as `kind:id`: `appointment:` with the public id, `patient:`, `staff:` and `key:` with the
+row's; without one it is about the clinic. Facts hold field names, ids and codes, never anything that a person said, is called or has.
 """
 
 from __future__ import annotations
