@@ -22,12 +22,19 @@ OPEN = {
     "api.first",
     "api.on_offer",
     "api.openapi",
+    "desk.factor",
     "desk.link",
     "desk.link_sent",
     "desk.login",
     "desk.logout",
+    "desk.options",
+    "desk.prove_factor",
     "desk.send_link",
+    "desk.sign_in",
+    "desk.unlock",
+    "desk.unlock_now",
     "desk.use_link",
+    "desk.use_passkey",
     "health.healthz",
     "health.readyz",
     "mailbox.html",
@@ -74,6 +81,7 @@ def routes(app: Flask, *kinds: str) -> Iterator[tuple[Rule, str, Guard]]:
 def path(app: Flask, rule: Rule, clinic: Clinic) -> str:
     """The rule's address in a clinic, with its visit."""
     values = {"clinic": clinic.slug, "id": clinic.visit, "service": "visit", "token": "mg_x_y", "filename": "base.css"}
+    values |= {"kind": "services", "entry": "bo" if "practitioners" in rule.rule else "visit", "name": "clinic"}
     given = {name: values[name] for name in rule.arguments}
     return str(app.url_map.bind("localhost").build(rule.endpoint, given, force_external=False))
 

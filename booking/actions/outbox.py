@@ -188,7 +188,10 @@ def _about_no_visit(claim: Claim, kind: Kind, facts: Facts) -> tuple[Letterhead,
     if kind is Kind.LOST_LINK:
         return head, letter.lost_link(head, facts)
     places = clinics.locations(clinic.id) if clinic else []
-    return head, letter.sign_in(head, facts, zone=places[0].zone if places else "UTC")
+    zone = places[0].zone if places else "UTC"
+    if kind in letter.SECURITY:
+        return head, letter.security(kind, head, facts, at=claim.created_at, zone=zone)
+    return head, letter.sign_in(head, facts, zone=zone)
 
 
 def _as_told(claim: Claim, kind: Kind, role: Recipient, facts: Facts, now: datetime) -> Visit:

@@ -22,6 +22,14 @@ class NotAllowed(BookingError):
     """The caller may not do this."""
 
 
+class NotProven(BookingError):
+    """A password, a code or a passkey is not the right one: nobody is told which part was wrong."""
+
+
+class LastOwner(BookingError):
+    """A clinic keeps at least one owner: this one can neither go nor become something else."""
+
+
 class SlotTaken(BookingError):
     """The time was on offer and somebody else has it now; the nearest other times come along."""
 
@@ -71,6 +79,14 @@ class WrongStatus(BookingError):
     def __init__(self, status: str) -> None:
         super().__init__(f"wrong status: {status}")
         self.status = status
+
+
+class PlaceTaken(BookingError):
+    """Somebody else sits in that place of the room, or the room has no such place."""
+
+    def __init__(self, place: int) -> None:
+        super().__init__(f"place taken: {place}")
+        self.place = place
 
 
 class Changed(BookingError):

@@ -23,14 +23,20 @@ class Kind(StrEnum):
     CHANGED = "changed"  # same time, other practitioner or details
     CANCELLED = "cancelled"  # by the patient
     CALLED_OFF = "called-off"  # by the clinic
+    MISTAKE = "mistake"  # it should never have been there
     DECLINED = "declined"
     LAPSED = "lapsed"
+    CHOOSE = "choose"  # the clinic can't keep the time: please choose another one
     REMINDER = "reminder"
     REPLACED = "replaced"  # to a practitioner: the visit is somebody else's now
     ELSEWHERE = "elsewhere"  # to an address that the visit's mails no longer go to
     LIMIT = "limit"  # somebody tried to book in the patient's name, past the limit
     LOST_LINK = "lost-link"
     SIGN_IN = "sign-in"
+    NEW_DEVICE = "new-device"  # somebody signed in as them where they never did before
+    PASSWORD_CHANGED = "password-changed"
+    FACTOR_ADDED = "factor-added"
+    FACTOR_REMOVED = "factor-removed"
 
 
 class Recipient(StrEnum):
@@ -47,6 +53,14 @@ class Method(StrEnum):
 
     REQUEST = "REQUEST"
     CANCEL = "CANCEL"
+
+
+class Tell(StrEnum):
+    """When people hear of what the desk did to a visit."""
+
+    NOW = "now"
+    LATER = "later"  # in some minutes, so that it can be undone unnoticed
+    NO = "no"  # not of this; whatever is mailed next says how the visit stands then
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +155,8 @@ def _said(t: Transition) -> Kind | None:
             return Kind.REQUESTED if t.moved or t.address_changed else None
         case Status.PENDING, Status.BOOKED:
             return Kind.CONFIRMED if by_clinic else Kind.BOOKED
+        case Status.PENDING | Status.BOOKED, Status.ENTERED_IN_ERROR:
+            return Kind.MISTAKE
         case Status.PENDING, new if new in GONE:
             if t.by == "worker":
                 return Kind.LAPSED
@@ -161,6 +177,32 @@ def _method(t: Transition) -> Method | None:
     return Method.CANCEL if t.old == Status.BOOKED and t.new in GONE else None
 
 
+def by_phone(t: Transition) -> Kind | None:
+    """What the clinic did that a patient without an e-mail address has to be told by phone; None if nothing.
+
+    Who books at the desk or by phone hears it there and then.
+    """
+    if t.patient or t.old is None or t.by not in ("staff", "worker") or t.new == Status.ENTERED_IN_ERROR:
+        return None
+    return _said(t)
+
+
+TOLD_OF_END = frozenset({Kind.CALLED_OFF, Kind.DECLINED, Kind.LAPSED, Kind.MISTAKE})
+TOLD_OF_REQUEST = frozenset({Kind.REQUESTED, Kind.OFFERED})
+NOT_FOR_PHONE = frozenset({Kind.CANCELLED, Kind.ELSEWHERE})  # the patient's own doing, or an address given up
+
+
+def is_still_news(kind: Kind, status: str) -> bool:
+    """Whether what a mail to a patient failed to say is still to be said, the visit being as it is now."""
+    if kind in NOT_FOR_PHONE:
+        return False
+    if status in GONE:
+        return kind in TOLD_OF_END
+    if status == Status.PENDING:
+        return kind in TOLD_OF_REQUEST
+    return status == Status.BOOKED and kind not in TOLD_OF_END | TOLD_OF_REQUEST
+
+
 class Told(StrEnum):
     """What may have reached a recipient about a visit so far."""
 
@@ -169,22 +211,22 @@ class Told(StrEnum):
     EVENT = "event"  # an event stands in their calendar
 
 
-ENDINGS = frozenset({Kind.CANCELLED, Kind.REPLACED, Kind.ELSEWHERE})
+ENDINGS = frozenset({Kind.CANCELLED, Kind.MISTAKE, Kind.REPLACED, Kind.ELSEWHERE})
 UPDATES = frozenset({Kind.MOVED, Kind.CHANGED})
 
 
 def as_sent(notice: Notice, *, told: Told) -> Notice | None:
     """The notice as it suits what the recipient knows already; None if there is nothing left to say.
 
-    A CANCEL goes only where an event is. What the patient ended before anything was sent needs no mail; what the
-    clinic ended is told even so, since the patient saw the visit on the page. News of a move that was never
-    preceded by an event is a first booking.
+    A CANCEL goes only where an event is. What the patient ended, or what was a mistake, needs no mail if nothing was
+    sent before; what the clinic ended is told even so, since the patient saw the visit on the page. News of a move
+    that was never preceded by an event is a first booking.
     """
     if notice.method is Method.CANCEL and told is not Told.EVENT:
         if told is Told.NOTHING and notice.kind in ENDINGS:
             return None
         return Notice(notice.kind, notice.to, None, notice.former)
-    if notice.kind is Kind.CANCELLED and told is Told.NOTHING and notice.to is not Recipient.CLINIC:
+    if notice.kind in (Kind.CANCELLED, Kind.MISTAKE) and told is Told.NOTHING and notice.to is not Recipient.CLINIC:
         return None
     if notice.kind in UPDATES and notice.method is Method.REQUEST and told is not Told.EVENT:
         return Notice(Kind.BOOKED, notice.to, notice.method)

@@ -25,7 +25,7 @@ from booking.formats.toml_reader import Reader
 
 # Slugs of clinics that the URLs need for themselves.
 RESERVED = frozenset(
-    "a api desk admin login logout feeds static healthz readyz metrics mailbox csp-report".split()  # noqa: SIM905
+    "a account api desk admin login logout unlock feeds static healthz readyz metrics mailbox csp-report".split()  # noqa: SIM905
 )
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 LARGEST = 512 * 1024  # characters of a file

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import textwrap
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 
@@ -19,8 +20,11 @@ from booking.formats.ical import clean, line
 from booking.formats.mime import Letter
 
 WIDTH = 76
-ABOUT_NO_VISIT = frozenset({Kind.LIMIT, Kind.LOST_LINK, Kind.SIGN_IN})
-ENDED = frozenset({Kind.CANCELLED, Kind.CALLED_OFF, Kind.DECLINED, Kind.LAPSED, Kind.REPLACED, Kind.ELSEWHERE})
+SECURITY = frozenset({Kind.NEW_DEVICE, Kind.PASSWORD_CHANGED, Kind.FACTOR_ADDED, Kind.FACTOR_REMOVED})
+ABOUT_NO_VISIT = frozenset({Kind.LIMIT, Kind.LOST_LINK, Kind.SIGN_IN}) | SECURITY
+ENDED = frozenset(
+    {Kind.CANCELLED, Kind.CALLED_OFF, Kind.MISTAKE, Kind.DECLINED, Kind.LAPSED, Kind.REPLACED, Kind.ELSEWHERE}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,21 @@ class Page:
     actions: tuple[Action, ...]
     after: tuple[str, ...]  # deadline, reference
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where visits are, in the reader's language; an empty text means that there is none."""
+
+    location: str
+    address: tuple[str, ...]
+    directions: str = ""
+    transit: str = ""
+    parking: str = ""
+    access: str = ""
+    map_url: str = ""
+    latitude: float | None = None
+    longitude: float | None = None
 
 
 def about_visit(kind: Kind, role: Recipient, visit: Visit, *, facts: Facts, method: Method | None) -> Letter:
@@ -128,22 +147,53 @@ def sign_in(head: Letterhead, facts: Facts, *, zone: str) -> Letter:
     return _laid_out(_("Sign in: %(clinic)s") % {"clinic": line(head.clinic)}, page)
 
 
+def security(kind: Kind, head: Letterhead, facts: Facts, *, at: datetime, zone: str) -> Letter:
+    """Tell a staff user what was done with their account and when, said in this zone, in case it was not them."""
+    _ = words.translations(head.lang).gettext
+    lang = _tongue(head)
+    sentence = {
+        Kind.NEW_DEVICE: _("You signed in on a new device."),
+        Kind.PASSWORD_CHANGED: _("Your password was changed."),
+        Kind.FACTOR_ADDED: _("A way to prove that it is you was added to your account."),
+        Kind.FACTOR_REMOVED: _("A way to prove that it is you was removed from your account."),
+    }[kind]
+    when = _("%(day)s, %(time)s (%(zone)s)") % {
+        "day": words.short_day(at, zone, lang),
+        "time": words.clock(at, zone, lang),
+        "zone": words.zone_name(zone, lang),
+    }
+    page = _page(
+        head,
+        sentence=sentence,
+        when=(when, *([line(facts.message)] if facts.message else [])),
+        notes=(
+            _("If it was you, there is nothing to do."),
+            _("If it was not you, choose a new password and end the other sessions at once, and tell the owner."),
+        ),
+        actions=(Action(_("Look at your account"), facts.link),),
+        why=_("You get this mail because it is about your account at the front desk."),
+    )
+    return _laid_out(_("%(what)s: %(clinic)s") % {"what": sentence.rstrip("."), "clinic": line(head.clinic)}, page)
+
+
 def _to_patient(kind: Kind, visit: Visit, facts: Facts, method: Method | None) -> Page:
     head, lang = visit.head, _tongue(visit.head)
     _ = words.translations(head.lang).gettext
     sections = [_getting_here(visit)]
-    if visit.before_you_come and kind not in ENDED:
+    if visit.before_you_come and kind not in ENDED and kind is not Kind.CHOOSE:
         sections.append(Section(_("Before you come"), tuple(line(text) for text in visit.before_you_come)))
     label = {
         Kind.OFFERED: _("Answer"),
         Kind.REQUESTED: _("See or withdraw your request"),
         Kind.CANCELLED: _("Book again"),
         Kind.CALLED_OFF: _("Choose another time"),
+        Kind.CHOOSE: _("Choose another time"),
+        Kind.MISTAKE: _("Book a visit"),
         Kind.DECLINED: _("Choose another time"),
         Kind.LAPSED: _("Choose another time"),
     }.get(kind, _("Change or cancel"))
     deadline = ""
-    if kind not in ENDED and kind not in (Kind.REQUESTED, Kind.OFFERED):
+    if kind not in ENDED and kind not in (Kind.REQUESTED, Kind.OFFERED, Kind.CHOOSE):
         deadline = _("To change or cancel, please call us.")
         if visit.change_until is not None:
             deadline = _("You can change or cancel online until %(day)s, %(time)s. Later, please call us.") % {
@@ -220,7 +270,9 @@ def _subject(kind: Kind, role: Recipient, visit: Visit) -> str:
             return _("Moved to %(day)s, %(time)s: your visit at %(clinic)s") % facts
         case Kind.CHANGED:
             return _("Changed: %(day)s, %(time)s, your visit at %(clinic)s") % facts
-        case Kind.CANCELLED | Kind.CALLED_OFF | Kind.ELSEWHERE:
+        case Kind.CHOOSE:
+            return _("Please choose another time: %(day)s, %(time)s at %(clinic)s") % facts
+        case Kind.CANCELLED | Kind.CALLED_OFF | Kind.MISTAKE | Kind.ELSEWHERE:
             return _("Cancelled: %(day)s, %(time)s at %(clinic)s") % facts
         case Kind.REMINDER:
             return _("Reminder: %(day)s, %(time)s, your visit at %(clinic)s") % facts
@@ -242,6 +294,8 @@ def _sentence(kind: Kind, head: Letterhead) -> str:
         Kind.CHANGED: _("Something about your visit has changed. The time is the same."),
         Kind.CANCELLED: _("Cancelled, as you asked."),
         Kind.CALLED_OFF: _("We have to cancel your visit. We are sorry."),
+        Kind.MISTAKE: _("This visit was entered by mistake. It is not booked."),
+        Kind.CHOOSE: _("We can't keep the time of your visit. We are sorry. Please choose another one."),
         Kind.DECLINED: _("We can't give you this time. Nothing is booked."),
         Kind.LAPSED: _("Your request was not answered in time and has ended. Nothing is booked. We are sorry."),
         Kind.REMINDER: _("We look forward to seeing you."),
@@ -260,6 +314,7 @@ def _clinic_sentence(kind: Kind, head: Letterhead) -> str:
         Kind.CHANGED: _("A visit has changed."),
         Kind.CANCELLED: _("A visit was cancelled by the patient."),
         Kind.CALLED_OFF: _("A visit was cancelled by the clinic."),
+        Kind.MISTAKE: _("A visit was entered by mistake and is taken out."),
         Kind.LAPSED: _("A request was not answered in time and has ended."),
         Kind.REPLACED: _("A visit is no longer yours."),
         Kind.ELSEWHERE: _("A visit's invitation is replaced by a new one."),
@@ -333,17 +388,33 @@ def _when(visit: Visit, patient: str = "") -> tuple[str, ...]:
 
 
 def _getting_here(visit: Visit) -> Section:
-    _ = words.translations(visit.head.lang).gettext
-    lines = [line(part) for part in (visit.location, *visit.address)]
-    lines += clean(visit.directions).splitlines()
+    place = Place(
+        visit.location,
+        visit.address,
+        visit.directions,
+        visit.transit,
+        visit.parking,
+        visit.access,
+        visit.map_url,
+        visit.latitude,
+        visit.longitude,
+    )
+    return getting_here(place, visit.head.lang)
+
+
+def getting_here(place: Place, lang: str) -> Section:
+    """What mails say about the way to a place."""
+    _ = words.translations(lang).gettext
+    lines = [line(part) for part in (place.location, *place.address)]
+    lines += clean(place.directions).splitlines()
     for sentence, text in (
-        (_("Transit: %(text)s"), visit.transit),
-        (_("Parking: %(text)s"), visit.parking),
-        (_("Access: %(text)s"), visit.access),
+        (_("Transit: %(text)s"), place.transit),
+        (_("Parking: %(text)s"), place.parking),
+        (_("Access: %(text)s"), place.access),
     ):
         if text:
             lines += (sentence % {"text": clean(text)}).splitlines()
-    map_url = words.map_link(visit.map_url, visit.latitude, visit.longitude, visit.address)
+    map_url = words.map_link(place.map_url, place.latitude, place.longitude, place.address)
     return Section(_("Getting here"), tuple(said for said in lines if said.strip()), Action(_("Map"), map_url))
 
 

@@ -22,6 +22,7 @@ from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, Unauthorized
 
 from booking.actions import staff as staff_actions
+from booking.actions.staff import State
 from booking.domain.access import PATIENT, PUBLIC, Caller, digest, is_genuine, subject_of
 from booking.domain.errors import NotAllowed, NotFound, RateLimited
 from booking.settings import Settings
@@ -31,6 +32,7 @@ from booking.store import staff
 from booking.store.appointment import Appointment
 from booking.store.base import db, settings
 from booking.store.clinic import Clinic
+from booking.store.staff import SignedIn
 from booking.web import errors
 
 V = TypeVar("V", bound=Callable[..., Any])
@@ -47,15 +49,27 @@ class Guard:
 
     kind: str
     names: frozenset[str]
+    fresh: bool = False  # staff have to have proven themselves within the last five minutes
 
 
-def allow(kind: str, *names: str) -> Callable[[V], V]:
-    """Declare a route's guard: "public", "visit", "staff" with roles, or "key" with a scope. Stands below the route."""
+class Unproven(Exception):
+    """Somebody has to prove again who they are before this is done; `desk/unlock` asks them."""
+
+    def __init__(self, person: SignedIn) -> None:
+        super().__init__(person.id)
+        self.person = person
+
+
+def allow(kind: str, *names: str, fresh: bool = False) -> Callable[[V], V]:
+    """Declare a route's guard: "public", "visit", "staff" with roles, or "key" with a scope. Stands below the route.
+
+    With `fresh` staff are asked for their password or passkey if they did not show it in the last five minutes.
+    """
     if kind not in KINDS:
         raise ValueError(f"unknown guard {kind!r}")
 
     def mark(view: V) -> V:
-        view.guard = Guard(kind, frozenset(names))  # type: ignore[attr-defined]
+        view.guard = Guard(kind, frozenset(names), fresh)  # type: ignore[attr-defined]
         return view
 
     return mark
@@ -85,7 +99,7 @@ def enforce() -> ResponseReturnValue | None:
     if refusal is not None:
         return refusal
     if guard.kind != "key":
-        _ask_for_proof()
+        ask_for_proof()
         if not errors.is_for_programs():
             _name_browser()
     return None
@@ -108,17 +122,41 @@ def _ask_visit(guard: Guard) -> None:
 
 
 def _ask_staff(guard: Guard) -> ResponseReturnValue | None:
-    person = staff_actions.who(staff_secret(), g.now)
-    if person is None:
-        if request.method in ("GET", "HEAD"):
-            return redirect(url_for("desk.login", next=request.full_path.rstrip("?")), 303)
+    """Somebody with one of the guard's roles in this clinic, whose session is open, has proven all they have to."""
+    person = staff.session(staff_secret(), clinic_id=g.clinic.id if g.clinic else None)
+    state = staff_actions.state(person, g.now) if person else State.OVER
+    if person is None or state is not State.OPEN:
+        return _turn_away(person, state)
+    if (g.clinic and person.role is None) or (guard.names and person.role not in guard.names):
         raise NotFound
-    role = staff.role(g.clinic.id, person.id) if g.clinic else None
-    if (g.clinic and role is None) or (guard.names and role not in guard.names):
-        raise NotFound
+    if g.clinic and g.clinic.require_second_factor and not person.has_second_factor:
+        return redirect(url_for("desk.account", next=_here()), 303)
+    if guard.fresh and not staff_actions.is_fresh(person, g.now):
+        raise Unproven(person)
+    if not is_background():
+        staff_actions.note_use(staff_secret(), person, g.now)
     g.staff = person
-    g.caller = Caller("staff", person.id, role)
+    g.caller = Caller("staff", person.id, person.role)
     return None
+
+
+def _turn_away(person: SignedIn | None, state: State) -> ResponseReturnValue:
+    if is_background():
+        return Response(status=401)
+    if person is not None and state in (State.LOCKED, State.OLD):
+        raise Unproven(person)
+    if request.method not in ("GET", "HEAD"):
+        raise NotFound
+    return redirect(url_for("desk.factor" if state is State.FACTOR_DUE else "desk.login", next=_here()), 303)
+
+
+def is_background() -> bool:
+    """Whether a script asks by itself: that does not count as use."""
+    return "X-Background" in request.headers
+
+
+def _here() -> str:
+    return request.full_path.rstrip("?") if request.method in ("GET", "HEAD") else ""
 
 
 def _ask_key(guard: Guard) -> None:
@@ -143,7 +181,8 @@ _ASK: dict[str, Callable[[Guard], ResponseReturnValue | None]] = {
 }
 
 
-def _ask_for_proof() -> None:
+def ask_for_proof() -> None:
+    """Raise CSRFError unless this is a safe request, or comes from a page of ours."""
     if request.method in SAFE_METHODS or not current_app.config["WTF_CSRF_ENABLED"]:
         return
     if request.headers.get("Sec-Fetch-Site") == "cross-site":
@@ -264,14 +303,31 @@ def limit(bucket: str, count: int, seconds: int) -> None:
 
     Only a digest of what follows the first colon is kept. All processes share the count.
     """
-    found = settings()
-    if found.rate_limits == "off":
+    if settings().rate_limits == "off":
         return
-    name, _, subject = bucket.partition(":")
-    sealed = hmac.digest(found.secret_key.encode(), subject.strip().casefold().encode(), "sha256").hex()
-    tries, retry_after = doors.count(f"{name}:{sealed}", seconds, g.now)
+    tries, retry_after = doors.count(_sealed(bucket), seconds, g.now)
     if tries > count:
         raise RateLimited(retry_after)
+
+
+def slow_down(bucket: str) -> None:
+    """Count one guess of a secret against a bucket: ten are free, then each has to wait longer, or RateLimited."""
+    if settings().rate_limits == "off":
+        return
+    wait = doors.attempt(_sealed(bucket), g.now)
+    if wait:
+        raise RateLimited(wait)
+
+
+def speed_up(bucket: str, *, all: bool) -> None:
+    """The guess was right: take it back, or all that were counted against the bucket."""
+    if settings().rate_limits == "on":
+        doors.forgive(_sealed(bucket), all=all)
+
+
+def _sealed(bucket: str) -> str:
+    name, _, subject = bucket.partition(":")
+    return f"{name}:{hmac.digest(settings().secret_key.encode(), subject.strip().casefold().encode(), 'sha256').hex()}"
 
 
 def safe_next(path: str | None, otherwise: str) -> str:

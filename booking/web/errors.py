@@ -21,9 +21,11 @@ from booking.domain.errors import (
     Changed,
     Invalid,
     KeyReused,
+    LastOwner,
     NotAllowed,
     NotFound,
     NotOffered,
+    NotProven,
     PatientBusy,
     RateLimited,
     SlotTaken,
@@ -35,11 +37,12 @@ from booking.formats import words as shown
 from booking.store import clinic as clinics
 from booking.store import diary
 from booking.store.base import db
-from booking.web import i18n, slots
+from booking.web import i18n, kept, slots
 
 STATUS: Mapping[type[BookingError], int] = {
     NotFound: 404,
     NotAllowed: 403,
+    NotProven: 422,
     Invalid: 422,
     KeyReused: 422,
     RateLimited: 429,
@@ -110,6 +113,10 @@ def words(error: BookingError, zone: str | None = None) -> str:
             return _("We can't find this page. Perhaps the link is old, or was cut off in a mail.")
         case NotAllowed():
             return _("You may not do this.")
+        case NotProven():
+            return _("This is not the right password or code.")
+        case LastOwner():
+            return _("A clinic keeps at least one owner. Make somebody else an owner first.")
         case Invalid():
             return " ".join(fault_words(code) for code in error.faults.values())
     return _("This can't be done now.")
@@ -162,6 +169,16 @@ def fault_words(code: str) -> str:
             return _("Keep the note under 500 characters")
         case "unknown":
             return _("The clinic has no such entry")
+        case "password-short":
+            return _("Use at least %(count)s characters. A few words that do not belong together do well", count=15)
+        case "password-short-factor":
+            return _("Use at least %(count)s characters. A few words that do not belong together do well", count=12)
+        case "password-long":
+            return _("Use at most %(count)s characters", count=256)
+        case "password-common":
+            return _("This is among the first that others would try. A few words that do not belong together do well")
+        case "idle-minutes":
+            return _("Choose between 5 and 30 minutes")
     return _("Check this entry")
 
 
@@ -214,7 +231,7 @@ def _failed(error: HTTPException) -> Response:
     elif status >= 500:
         response = _broken(status)
     else:
-        response = _page(status, _said_unproven() if isinstance(error, CSRFError) else _said(status))
+        response = _unproven(status) if isinstance(error, CSRFError) else _page(status, _said(status))
     for name, value in error.get_headers(request.environ):
         if name.lower() not in ("content-type", "content-length"):
             response.headers[name] = value  # Allow, Retry-After, WWW-Authenticate
@@ -251,14 +268,19 @@ def _said(status: int) -> str:
     return _("We can't make sense of this request. Please start again from the clinic's page.")
 
 
-def _said_unproven() -> str:
-    return _(
+def _unproven(status: int) -> Response:
+    """A form came without proof that it is ours: where the browser says that it is, it can be sent again from here."""
+    again = kept.of_request() if kept.is_from_us() else None
+    if again is not None:
+        return _page(status, _("Nothing was sent yet: this page was open for too long."), again)
+    said = _(
         "Nothing was sent: this page was open for too long, or the form came from elsewhere. "
         "Go back, your text is still there. Load the page again if it does not work, or call us."
     )
+    return _page(status, said)
 
 
-def _page(status: int, said: str) -> Response:
+def _page(status: int, said: str, again: kept.Form | None = None) -> Response:
     """The refusal in the look of the clinic that the address names, or with all clinics to choose from."""
     if request_ctx.url_adapter is None:
         return _broken(status, said)  # a foreign host: no address of ours can be built for it
@@ -266,7 +288,8 @@ def _page(status: int, said: str) -> Response:
         nearby = [g.clinic] if g.clinic else _clinics_nearby()
     except OperationalError:
         return _broken(status, said)
-    return make_response(render_template("errors/page.html", said=said, status=status, clinics=nearby), status)
+    page = render_template("errors/page.html", said=said, status=status, clinics=nearby, again=again)
+    return make_response(page, status)
 
 
 def _clinics_nearby() -> list[clinics.Clinic]:

@@ -12,7 +12,7 @@ from flask import Flask, Response, current_app, g, request
 
 from booking.store.base import settings
 
-TOKENS = ("/a/", "/login", "/feeds/")  # addresses that may hold a token
+TOKENS = ("/a/", "/login", "/unlock", "/feeds/")  # addresses that may hold a token, or that name somebody
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'"

@@ -92,6 +92,19 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("staff_id", "digest", name=op.f("pk_recovery_code")),
     )
     op.create_table(
+        "patient_apart",
+        sa.Column("clinic_id", sa.Integer(), nullable=False),
+        sa.Column("first_id", sa.Integer(), nullable=False),
+        sa.Column("second_id", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["clinic_id"], ["clinic.id"], name=op.f("fk_patient_apart_clinic_id")),
+        sa.ForeignKeyConstraint(["first_id"], ["patient.id"], name=op.f("fk_patient_apart_first_id")),
+        sa.ForeignKeyConstraint(["second_id"], ["patient.id"], name=op.f("fk_patient_apart_second_id")),
+        sa.PrimaryKeyConstraint("clinic_id", "first_id", "second_id", name=op.f("pk_patient_apart")),
+    )
+    with op.batch_alter_table("patient_apart", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_patient_apart_second_id"), ["second_id"], unique=False)
+
+    op.create_table(
         "patient_key",
         sa.Column("clinic_id", sa.Integer(), nullable=False),
         sa.Column(
@@ -107,6 +120,50 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("patient_key", schema=None) as batch_op:
         batch_op.create_index("ix_patient_key_patient", ["patient_id"], unique=False)
+
+    op.create_table(
+        "patient_merge",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("public_id", sa.String(length=26), nullable=False),
+        sa.Column("clinic_id", sa.Integer(), nullable=False),
+        sa.Column("kept_id", sa.Integer(), nullable=False),
+        sa.Column("merged_id", sa.Integer(), nullable=False),
+        sa.Column("visits", sa.JSON(), nullable=False),
+        sa.Column("notes", sa.JSON(), nullable=False),
+        sa.Column("records", sa.JSON(), nullable=False),
+        sa.Column("filled", sa.JSON(), nullable=False),
+        sa.Column("staff_id", sa.Integer(), nullable=False),
+        sa.Column("merged_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("undone_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["clinic_id"], ["clinic.id"], name=op.f("fk_patient_merge_clinic_id")),
+        sa.ForeignKeyConstraint(["kept_id"], ["patient.id"], name=op.f("fk_patient_merge_kept_id")),
+        sa.ForeignKeyConstraint(["merged_id"], ["patient.id"], name=op.f("fk_patient_merge_merged_id")),
+        sa.ForeignKeyConstraint(["staff_id"], ["staff.id"], name=op.f("fk_patient_merge_staff_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_patient_merge")),
+        sa.UniqueConstraint("public_id", name=op.f("uq_patient_merge_public_id")),
+    )
+    with op.batch_alter_table("patient_merge", schema=None) as batch_op:
+        batch_op.create_index("ix_patient_merge_clinic_merged_at", ["clinic_id", "merged_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_patient_merge_kept_id"), ["kept_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_patient_merge_merged_id"), ["merged_id"], unique=False)
+
+    op.create_table(
+        "patient_note",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("public_id", sa.String(length=26), nullable=False),
+        sa.Column("clinic_id", sa.Integer(), nullable=False),
+        sa.Column("patient_id", sa.Integer(), nullable=False),
+        sa.Column("staff_id", sa.Integer(), nullable=False),
+        sa.Column("written_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("text", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(["clinic_id"], ["clinic.id"], name=op.f("fk_patient_note_clinic_id")),
+        sa.ForeignKeyConstraint(["patient_id"], ["patient.id"], name=op.f("fk_patient_note_patient_id")),
+        sa.ForeignKeyConstraint(["staff_id"], ["staff.id"], name=op.f("fk_patient_note_staff_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_patient_note")),
+        sa.UniqueConstraint("public_id", name=op.f("uq_patient_note_public_id")),
+    )
+    with op.batch_alter_table("patient_note", schema=None) as batch_op:
+        batch_op.create_index("ix_patient_note_patient", ["patient_id", "id"], unique=False)
 
     with op.batch_alter_table("appointment", schema=None) as batch_op:
         batch_op.add_column(sa.Column("place", sa.Integer(), nullable=True))
@@ -194,10 +251,24 @@ def downgrade() -> None:
         batch_op.drop_column("version")
         batch_op.drop_column("place")
 
+    with op.batch_alter_table("patient_note", schema=None) as batch_op:
+        batch_op.drop_index("ix_patient_note_patient")
+
+    op.drop_table("patient_note")
+    with op.batch_alter_table("patient_merge", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_patient_merge_merged_id"))
+        batch_op.drop_index(batch_op.f("ix_patient_merge_kept_id"))
+        batch_op.drop_index("ix_patient_merge_clinic_merged_at")
+
+    op.drop_table("patient_merge")
     with op.batch_alter_table("patient_key", schema=None) as batch_op:
         batch_op.drop_index("ix_patient_key_patient")
 
     op.drop_table("patient_key")
+    with op.batch_alter_table("patient_apart", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_patient_apart_second_id"))
+
+    op.drop_table("patient_apart")
     op.drop_table("recovery_code")
     with op.batch_alter_table("passkey", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_passkey_staff_id"))

@@ -50,7 +50,7 @@ def count(elm: Desk, table: type) -> int:
 
 def test_cy_asks_for_a_link_opens_it_and_is_at_her_desk(elm: Desk, client: FlaskClient) -> None:
     elm.link()
-    assert press(client, "/login", email="cy@elm.example").location == "/login/sent"
+    assert press(client, "/login", to="/login/link", email="cy@elm.example").location == "/login/sent"
     assert elm.mails("sign-in") == ["cy@elm.example"] * 2
     link = elm.link()
     shown = client.get(link)
@@ -63,14 +63,14 @@ def test_cy_asks_for_a_link_opens_it_and_is_at_her_desk(elm: Desk, client: Flask
 
 def test_the_answer_is_the_same_whether_the_address_is_known_or_not(elm: Desk, client: FlaskClient) -> None:
     elm.link()
-    known = press(client, "/login", email="cy@elm.example")
-    unknown = press(client, "/login", email="ada@example.com")
+    known = press(client, "/login", to="/login/link", email="cy@elm.example")
+    unknown = press(client, "/login", to="/login/link", email="ada@example.com")
     assert (known.status_code, known.location, known.text) == (unknown.status_code, unknown.location, unknown.text)
 
 
 def test_what_is_no_address_is_said_next_to_the_field(elm: Desk, client: FlaskClient) -> None:
     for address in ("", "cy", "cy@", "@elm.example", "cy@elm", "a" * 250 + "@elm.example"):
-        answer = press(client, "/login", email=address)
+        answer = press(client, "/login", to="/login/link", email=address)
         assert (answer.status_code, 'id="email-error"' in answer.text) == (422, True), address
     assert elm.mails("sign-in") == []
 
@@ -154,14 +154,14 @@ def test_signing_out_needs_a_post_and_ends_the_session(elm: Desk, cy: FlaskClien
     assert cy.get("/desk/elm/").location.startswith("/login?next=")
 
 
-@pytest.mark.parametrize("later", [timedelta(minutes=30), timedelta(hours=12)])
-def test_a_session_left_alone_leads_back_to_sign_in(
-    cy: FlaskClient, now: datetime, set_clock: SetClock, later: timedelta
+@pytest.mark.parametrize(("later", "door"), [(timedelta(minutes=30), "/unlock"), (timedelta(hours=12), "/login")])
+def test_a_session_left_alone_asks_again_who_is_there(
+    cy: FlaskClient, now: datetime, set_clock: SetClock, later: timedelta, door: str
 ) -> None:
     set_clock(now + later - MINUTE if later < timedelta(hours=1) else now)
     assert cy.get("/desk/elm/").status_code == 200
     set_clock(now + later * 2)
-    assert cy.get("/desk/elm/requests?a=1").location == "/login?next=/desk/elm/requests?a%3D1"
+    assert cy.get("/desk/elm/requests?a=1").location == f"{door}?next=/desk/elm/requests?a%3D1"
 
 
 def test_a_disabled_person_is_out_at_once(elm: Desk, cy: FlaskClient) -> None:
@@ -183,7 +183,7 @@ def test_signing_in_never_leads_to_another_host(elm: Desk, client: FlaskClient) 
 
 
 def test_the_eleventh_try_within_five_minutes_waits(elm: Desk, client: FlaskClient) -> None:
-    answers = [press(client, "/login", email=f"a{n}@example.com").status_code for n in range(11)]
+    answers = [press(client, "/login", to="/login/link", email=f"a{n}@example.com").status_code for n in range(11)]
     assert answers == [303] * 10 + [429]
 
 

@@ -1,6 +1,17 @@
-"""The front desk: staff sign in by a mailed link, see the day's visits, and answer requests."""
+"""The front desk: staff sign in, see the day's visits, and answer requests."""
 
-from booking.web.desk import cancel, day, requests, sign_in, why
+from booking.web.desk import account, cancel, day, passkeys, requests, sign_in, staff, unlock, why
 from booking.web.desk.blueprint import blueprint
 
-__all__ = ["blueprint", "cancel", "day", "requests", "sign_in", "why"]
+__all__ = [
+    "account",
+    "blueprint",
+    "cancel",
+    "day",
+    "passkeys",
+    "requests",
+    "sign_in",
+    "staff",
+    "unlock",
+    "why",
+]
