@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
+from enum import IntEnum
 from string import ascii_lowercase
 
 PARTICLE = 3  # letters: de, la, van, Mac, O': words that people write together with the next one, or apart
@@ -99,3 +100,36 @@ def turned(parts: list[str]) -> Iterator[str]:
     """The words as one text, beginning with each of them in turn, each word ended by a space."""
     for start in range(len(parts)):
         yield " ".join([*parts[start:], *parts[:start], ""])
+
+
+class Likeness(IntEnum):
+    """How much two names look like one person's."""
+
+    OTHER = 0
+    SIMILAR = 1  # a word more or less, or words that sound alike or have a slip
+    SAME = 2  # but for accents, letter case, spaces and order
+
+
+def likeness(one: str, other: str) -> Likeness:
+    """How much two names look like one person's. Short words have to be equal: Ada and Ida are two sisters."""
+    first, second = words(one), words(other)
+    if sorted(together(first)) == sorted(together(second)) or "".join(first) == "".join(second):
+        return Likeness.SAME
+    fewer, more = sorted((first, second), key=len)
+    if len(fewer) < 2 and len(more) > 1:
+        return Likeness.OTHER  # a first name alone says too little
+    left = list(more)
+    for word in fewer:
+        like = next((found for found in left if _is_alike(word, found)), None)
+        if like is None:
+            return Likeness.OTHER
+        left.remove(like)
+    return Likeness.SIMILAR
+
+
+def _is_alike(one: str, other: str) -> bool:
+    if one == other:
+        return True
+    if min(len(one), len(other)) <= PARTICLE + 1:
+        return False
+    return is_slip(one, other) or (sound(one) == sound(other) and len(sound(one)) > 2)

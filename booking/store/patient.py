@@ -130,6 +130,12 @@ def identity_of(name: str, email: str | None, phone: str | None) -> str:
     return digest("\n".join((_key(name), (email or "").casefold(), phone or "")))
 
 
+def is_known(clinic_id: int, identity: str) -> bool:
+    """Whether the clinic has a record with this very name and these contacts."""
+    query = sa.select(Patient.id).where(Patient.clinic_id == clinic_id, Patient.identity == identity)
+    return db.session.scalar(query) is not None
+
+
 def _key(name: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 

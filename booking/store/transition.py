@@ -177,9 +177,11 @@ def tell(
         moved=moved,
         offered=offered,
         practitioner_changed=other_practitioner,
+        address_changed=was is not None and was.uid != appointment.uid,
         patient=bool(email),
         practitioner=bool(address),
         former_practitioner=bool(was and was.practitioner_address),
+        former_patient=bool(was and was.patient_address),
         clinic=not by.is_desk and _is_noticed(clinic, old, status),
     )
     addresses = {
