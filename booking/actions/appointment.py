@@ -19,7 +19,7 @@ from booking.store import access, diary, outbox, patient, staff, transition
 from booking.store import appointment as appointments
 from booking.store import hold as holds
 from booking.store.access import IdempotencyKey
-from booking.store.appointment import Appointment
+from booking.store.appointment import Appointment, Change
 from booking.store.base import Stale, db, settings, transaction
 from booking.store.clinic import Policy, bump_board, policy
 from booking.store.hold import Hold
@@ -227,35 +227,22 @@ def undo_move(clinic_id: int, public_id: str, *, by: Caller, now: datetime, expe
     if appointment.status not in OPEN:
         raise WrongStatus(appointment.status)
     before = holds.of_appointment(appointment.id)
-    moves = appointments.moves(appointment.id)
-    if before is None or not moves or moves[-1].by_kind != "staff":
+    *earlier, move = appointments.placements(appointment.id)
+    if before is None or not earlier or move.by_kind != "staff":
         raise WrongStatus(appointment.status)
-    left = moves[-1].what["left"]
-    start, practitioner, room = datetime.fromisoformat(left["start"]), left["practitioner"], left["room"]
-    plan = diary.current_plan(clinic_id)
-    locked = holds.lock(clinic_id, {practitioner, *([room] if room else []), *holds.actors_of(before)})
-    if not holds.is_there(before):
-        raise Stale  # it was moved or ended while we waited
-    form = shape(stages_for(plan.services[appointment.service_id], appointment.new_patient))
-    stay = Window(tick_of(start), tick_of(start) + form.stay)
-    visit = Visit(appointment.id, appointment.service_id, practitioner, left["location"], room, stay)
-    if instant_of(stay.stop) <= now:
-        raise NotOffered(start, [Reason(ReasonCode.PAST)])
-    if faults := unfit(plan, [visit]):
-        raise NotOffered(start, [Reason(code) for code in faults[appointment.id]])
-    wanted = Wanted(
-        clinic_id,
-        appointment.service_id,
-        appointment.new_patient,
-        stay.start,
-        form,
-        (Candidate(practitioner, left["location"], (room,) if room else ()),),
+    left = move.what["left"]
+    plan, visit_id, squeezed = diary.current_plan(clinic_id), appointment.id, bool(earlier[-1].what.get("squeezed"))
+    hold = diary.take_again(
+        plan,
+        Wish(appointment.service_id, appointment.new_patient, left["practitioner"], left["location"], staff=True),
+        datetime.fromisoformat(left["start"]),
+        room=left["room"],
+        now=now,
+        owner=lambda _: visit_id,
+        instead_of=before,
+        squeeze=squeezed,
     )
-    visit_id, was_squeezed = appointment.id, any(change.what.get("squeezed") for change in moves[-2:-1])
-    hold = holds.place(
-        wanted, locked, now=now, owner=lambda _: visit_id, instead_of=before, squeeze=was_squeezed
-    )
-    return _stood(appointment, hold, plan, by, now, undone=moves[-1], squeezed=was_squeezed, expected=expected)
+    return _stood(appointment, hold, plan, by, now, undone=move, squeezed=squeezed, expected=expected)
 
 
 @transaction
@@ -281,9 +268,9 @@ def offer(
 
 
 @transaction
-def settle(clinic_id: int, public_id: str, *, by: Caller, now: datetime) -> Appointment:
+def settle(clinic_id: int, public_id: str, *, by: Caller, now: datetime, expected: int | None = None) -> Appointment:
     """The desk has looked at a marked visit and leaves it as it is: the mark goes. Harmless without one."""
-    appointment, _ = transition.locked(clinic_id, public_id)
+    appointment, _ = transition.locked(clinic_id, public_id, expected=expected)
     if appointment.needs_desk is None:
         return appointment
     mark, appointment.needs_desk = appointment.needs_desk, None
@@ -433,14 +420,12 @@ def _moved(
     telling: Tell = Tell.LATER,
     expected: int | None = None,
 ) -> Appointment:
-    clinic_id, public_id, appointment_id = appointment.clinic_id, appointment.public_id, appointment.id
-    old = Status(appointment.status)
-    clinic = policy(clinic_id)
+    clinic_id, appointment_id = appointment.clinic_id, appointment.id
     wish = Wish(appointment.service_id, appointment.new_patient, practitioner, location, staff=by.is_desk)
     before = holds.of_appointment(appointment_id)
     if before is None:
-        raise WrongStatus(old)
-    plan = diary.plan(clinic_id, clinic.revision)
+        raise WrongStatus(appointment.status)
+    plan = diary.current_plan(clinic_id)
     hold = diary.take(
         plan,
         wish,
@@ -451,13 +436,46 @@ def _moved(
         room=room,
         squeeze=bool(squeeze),
     )
-    XXX
+    return _stood(
+        appointment,
+        hold,
+        plan,
+        by,
+        now,
+        message=message,
+        offered=offered,
+        reason=squeeze or message,
+        squeezed=bool(squeeze),
+        telling=telling,
+        expected=expected,
+    )
+
+
+def _stood(
+    appointment: Appointment,
+    hold: Hold,
+    plan: Plan,
+    by: Caller,
+    now: datetime,
+    *,
+    message: str = "",
+    offered: bool = False,
+    reason: str = "",
+    squeezed: bool = False,
+    telling: Tell = Tell.LATER,
+    undone: Change | None = None,
+    expected: int | None = None,
+) -> Appointment:
+    """Let a visit stand where its new hold is, and tell of it; `undone` is the move that this takes back."""
+    clinic_id, appointment_id, old = appointment.clinic_id, appointment.id, Status(appointment.status)
     someone = db.session.get_one(Patient, appointment.patient_id)
     people = patient.same_person(someone)
     _check_not_busy(appointments.open_visits(clinic_id, people, now, but=appointment.id), hold.starts_at, hold.ends_at)
-    appointment = appointments.by_public_id(clinic_id, public_id, lock=True, expected=expected)
+    appointment = appointments.by_public_id(clinic_id, appointment.public_id, lock=True, expected=expected)
     if appointment.status != old:
         raise Stale  # confirmed or ended while we waited for the actors
+    if undone and outbox.take_back(appointment_id, after=undone.what["left"]["message"], at=undone.at):
+        telling = Tell.NO
     was = transition.as_it_was(appointment)
     left = {
         "start": appointment.starts_at.isoformat(),
@@ -471,19 +489,20 @@ def _moved(
     if old == Status.BOOKED:
         appointment.sequence += 1
     else:
-        transition.wait(appointment, "patient" if offered else "desk", clinic, now)
+        transition.wait(appointment, "patient" if offered else "desk", policy(clinic_id), now)
     transition.changed(
         appointment,
         old,
         was,
         by=by,
         now=now,
-        reason=squeeze or message,
+        reason=reason,
         message=message,
         offered=offered,
         telling=telling,
-        squeezed=bool(squeeze),
+        squeezed=squeezed,
         left=left,
+        undone=undone is not None,
     )
     return appointment
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, make_transient_to_detached, mapped_column
 
 from booking.domain.access import Caller
-from booking.domain.appointment import OPEN, Status
+from booking.domain.appointment import OPEN, OVER, Status
 from booking.domain.audit import Kind, of_visit, thing
 from booking.domain.errors import Changed, NotFound
 from booking.store import audit
@@ -137,6 +137,15 @@ def for_day(clinic_id: int, since: datetime, until: datetime) -> list[tuple[Appo
     return [(appointment, patient) for appointment, patient in db.session.execute(query)]
 
 
+def last_of(clinic_id: int, patient_id: int) -> Appointment | None:
+    """The patient's newest visit, past or to come, that was not called off and that they did not miss."""
+    missed = (*OVER, Status.NOSHOW)
+    query = sa.select(Appointment).where(
+        Appointment.clinic_id == clinic_id, Appointment.patient_id == patient_id, Appointment.status.not_in(missed)
+    )
+    return db.session.scalar(query.order_by(Appointment.starts_at.desc()).limit(1))
+
+
 def requests(clinic_id: int) -> list[tuple[Appointment, Patient]]:
     """Visits that wait for the desk or for the patient's answer, and those marked for the desk; oldest first."""
     marked = sa.and_(Appointment.needs_desk.is_not(None), Appointment.status.in_(OPEN))
@@ -198,9 +207,9 @@ def changes(appointment_id: int) -> list[Change]:
     )
 
 
-def last_move(appointment_id: int) -> Change | None:
-    """The newest change that put the visit elsewhere, None if it stands where it was booked."""
-    return next((change for change in reversed(changes(appointment_id)) if "left" in change.what), None)
+def placements(appointment_id: int) -> list[Change]:
+    """The changes that put a visit where it stands or stood, oldest first: its booking, then its moves."""
+    return [change for change in changes(appointment_id) if change.old_status is None or "left" in change.what]
 
 
 ADD = sa.insert(appointment).returning(appointment.c.id)

@@ -29,6 +29,7 @@ from booking.domain.availability import (
     stages_for,
 )
 from booking.domain.errors import NotFound, NotOffered, SlotTaken
+from booking.domain.stranding import Visit, unfit
 from booking.domain.time import instant_of, tick_of
 from booking.store import base, hold
 from booking.store.base import Stale, connection, db, table
@@ -265,6 +266,43 @@ def take(
         )
     except SlotTaken:
         raise SlotTaken(start, heart.nearest(diary.plan, diary, wish, start, now)) from None
+
+
+def take_again(
+    known: Plan,
+    wish: Wish,
+    start: datetime,
+    *,
+    room: int | None,
+    now: datetime,
+    owner: Owner,
+    instead_of: Hold,
+    squeeze: bool,
+) -> Hold:
+    """Take the very place that a visit had before it was moved: a practitioner in a location, that room or none.
+
+    It was good once, so only what is taken and when its people and rooms are there counts, not the grid. Raises
+    SlotTaken or NotOffered. Like `take` it locks first.
+    """
+    assert wish.practitioner is not None
+    assert wish.location is not None
+    rooms = (room,) if room else ()
+    locked = hold.lock(known.clinic, {wish.practitioner, *rooms, *hold.actors_of(instead_of)})
+    if not hold.is_there(instead_of):
+        raise Stale  # it was moved, ended or swept away while we waited
+    service = known.services.get(wish.service)
+    if service is None:
+        raise NotOffered(start, [Reason(ReasonCode.NOT_OFFERED)])
+    form, tick = shape(stages_for(service, wish.new)), tick_of(start)
+    stay = Window(tick, tick + form.stay)
+    if instant_of(stay.stop) <= now:
+        raise NotOffered(start, [Reason(ReasonCode.PAST)])
+    visit = Visit(instead_of.id, service.id, wish.practitioner, wish.location, room, stay)
+    for codes in unfit(known, [visit]).values():
+        raise NotOffered(start, [Reason(code) for code in sorted(codes)])
+    candidate = Candidate(wish.practitioner, wish.location, rooms)
+    wanted = Wanted(known.clinic, service.id, wish.new, tick, form, (candidate,))
+    return hold.place(wanted, locked, now=now, owner=owner, instead_of=instead_of, squeeze=squeeze)
 
 
 FULL = frozenset({ReasonCode.TAKEN, ReasonCode.ROOM_FULL})
