@@ -8,6 +8,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from math import inf
 from typing import Any, ParamSpec, TypeVar
 
 import sqlalchemy as sa
@@ -16,9 +17,10 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, registry
 from sqlalchemy.orm.exc import StaleDataError
+from sqlalchemy.pool import ConnectionPoolEntry, Pool
 
 from booking.domain.errors import Busy
 from booking.settings import Settings
@@ -81,9 +83,32 @@ def _on_begin(connection: Connection) -> None:
         connection.exec_driver_sql("SET LOCAL lock_timeout = '3s'; SET LOCAL statement_timeout = '10s'")
 
 
+IDLE = 5.0  # seconds after which a connection is tried before it is used again
+
+
+@event.listens_for(Pool, "checkin")
+def _on_checkin(_connection: Any, record: ConnectionPoolEntry) -> None:
+    record.info["idle_since"] = time.monotonic()
+
+
+@event.listens_for(Pool, "checkout")
+def _on_checkout(connection: Any, record: ConnectionPoolEntry, _fairy: Any) -> None:
+    # The server may have been restarted meanwhile. The pool's own way is to ask before each use; that is dear.
+    if isinstance(connection, sqlite3.Connection) or time.monotonic() - record.info.get("idle_since", inf) < IDLE:
+        return
+    try:
+        connection.execute("select 1")
+    except connection.Error as gone:
+        raise DisconnectionError from gone
+
+
 P = ParamSpec("P")
 R = TypeVar("R")
 TRIES = 4
+WRITES: dict[str, dict[str, Any]] = {
+    "sqlite": {"writes": True},
+    "postgresql": {"writes": True, "isolation_level": "READ COMMITTED"},
+}
 RETRIED = {"40001", "40P01", "55P03"}  # serialization failure, deadlock, lock timeout
 
 
@@ -107,7 +132,7 @@ def transaction(action: Callable[P, R]) -> Callable[P, R]:
             db.session.expire_all()
             g.in_transaction, g.changed_revisions, g.at_end = True, False, {}
             try:
-                g.connection = db.session.connection(execution_options={"writes": True})
+                g.connection = db.session.connection(execution_options=WRITES[dialect()])
                 result = action(*args, **kwargs)
                 db.session.flush()
                 for work, items in g.at_end.items():
@@ -209,7 +234,8 @@ def configure(app: Flask) -> None:
     app.config["SQLALCHEMY_DATABASE_URI"] = settings.database
     options: dict[str, Any] = {"hide_parameters": True}
     if settings.database.startswith("postgresql"):
-        options |= {"pool_pre_ping": True, "connect_args": {"prepare_threshold": None}}
+        # Reads need no transaction: at READ COMMITTED each statement sees what is committed by then anyway.
+        options |= {"isolation_level": "AUTOCOMMIT"}
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = options
     db.init_app(app)
 

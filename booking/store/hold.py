@@ -127,7 +127,7 @@ SEATS = sa.select(hold_tick.c.actor_id, hold_tick.c.tick, hold_tick.c.seat, hold
     WANTED_TICKS, hold_tick.c.hold_id != sa.bindparam("but")
 )
 PLACE = sa.insert(hold).returning(hold.c.id)
-TAKE = insert_or_ignore(hold_tick)
+TAKE = {name: insert.returning(hold_tick.c.tick) for name, insert in insert_or_ignore(hold_tick).items()}
 OWN = (
     sa.update(hold)
     .where(hold.c.id == sa.bindparam("hold"), hold.c.expires_at.is_not(None))
@@ -346,7 +346,7 @@ def _insert(placed: Hold, ticks: list[tuple[int, int]], seats: Mapping[tuple[int
                 "expires_at": placed.expires_at,
             }
         )
-    if rows and connection().execute(TAKE[dialect()], rows).rowcount != len(rows):
+    if rows and len(connection().execute(TAKE[dialect()], rows).all()) != len(rows):
         release(placed)
         raise SlotTaken(placed.starts_at)
 

@@ -85,7 +85,8 @@ def _national(phone: str) -> str:
 
 
 patient_key = table(PatientKey)
-ADD = insert_or_ignore(patient_key)
+# RETURNING makes it one statement with many rows, not many statements.
+ADD = {name: insert.returning(patient_key.c.key) for name, insert in insert_or_ignore(patient_key).items()}
 
 
 def add(clinic_id: int, patient_id: int, keys: Collection[str]) -> None:
