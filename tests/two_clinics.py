@@ -9,6 +9,8 @@ from flask.testing import FlaskClient
 from booking.actions import appointment, slot
 from booking.domain.access import PUBLIC
 from booking.domain.availability import Wish
+from booking.store.base import db
+from booking.store.patient import Patient
 from tests.cast import Make
 
 
@@ -20,6 +22,7 @@ class Clinic:
     id: int
     slug: str
     visit: str  # public id
+    patient: str  # public id
     link: str  # the path of the visit's mailed link
 
     def bearer(self, scope: str = "book") -> dict[str, str]:
@@ -38,4 +41,5 @@ def open_clinic(make: Make, slug: str) -> Clinic:
         plan = slot.read(id, make.now).plan
         wish = Wish(next(service.id for service in plan.services.values() if service.slug == "visit"))
         visit = appointment.book(id, wish, make.at("Tue 09:00"), make.person(), by=PUBLIC, now=make.now)
-        return Clinic(make, id, slug, visit.public_id, make.link(visit))
+        patient = db.session.get_one(Patient, visit.patient_id)
+        return Clinic(make, id, slug, visit.public_id, patient.public_id, make.link(visit))

@@ -239,6 +239,7 @@ def _coming(clinic_id: int, ids: list[int], now: datetime) -> list[tuple[Appoint
 def _follow(coming: list[tuple[Appointment, Was]], *, by: Caller, now: datetime, revoke: bool = False) -> None:
     """Let the mails of these visits go where their patients' rows say now: an event can't change whom it is for, so
     a new one takes its place. With `revoke` the links that were sent before open nothing any more."""
+    db.session.flush()
     for visit, was in coming:
         db.session.refresh(visit)
         email = db.session.get_one(Patient, visit.patient_id).email or ""

@@ -151,6 +151,14 @@ def by_public_id(clinic_id: int, public_id: str, *, lock: bool = False) -> Patie
     return found
 
 
+def by_id(clinic_id: int, patient_id: int) -> Patient:
+    """The clinic's patient of that id, which a row of ours names. Raises NotFound."""
+    found = db.session.scalar(sa.select(Patient).where(Patient.id == patient_id, Patient.clinic_id == clinic_id))
+    if found is None:
+        raise NotFound
+    return found
+
+
 # Finding
 
 

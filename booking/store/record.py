@@ -162,6 +162,21 @@ def family(someone: Patient) -> list[Patient]:
     return list(db.session.scalars(query.order_by(Patient.name, Patient.id).limit(PAIRS)))
 
 
+def alike(someone: Patient) -> list[Patient]:
+    """The other records that may be this person's too, without those told apart from it."""
+    keys = sa.select(PatientKey.key).where(PatientKey.patient_id == someone.id, PatientKey.key.between("n", "o"))
+    named = sa.select(PatientKey.patient_id).where(
+        PatientKey.clinic_id == someone.clinic_id, PatientKey.key.in_(keys), PatientKey.patient_id != someone.id
+    )
+    query = sa.select(Patient).where(Patient.id.in_(named)).order_by(Patient.id).limit(PAIRS)
+    apart = sa.select(Apart.first_id, Apart.second_id).where(
+        Apart.clinic_id == someone.clinic_id, sa.or_(Apart.first_id == someone.id, Apart.second_id == someone.id)
+    )
+    left_out = {id for pair in db.session.execute(apart) for id in pair}
+    others = {other.id: other for other in (*family(someone), *db.session.scalars(query))}
+    return [other for other in others.values() if other.id not in left_out and compared(someone, other)]
+
+
 class Pair(NamedTuple):
     """Two records that may be one person's; the older one first."""
 
