@@ -26,7 +26,7 @@ from booking.store import staff as records
 from booking.store.base import settings
 from booking.store.sealed import seal, unseal
 from booking.web import access, errors
-from booking.web.access import allow, limit, safe_next
+from booking.web.access import allow, safe_next
 from booking.web.desk import browser, passkeys
 from booking.web.desk.blueprint import blueprint
 from booking.web.forms import Form
@@ -97,7 +97,6 @@ def app() -> str:
 @blueprint.post("/account/app")
 @allow("staff", fresh=True)
 def add_app() -> ResponseReturnValue:
-    limit(f"factor:{g.staff.id}", 5, 300)
     form = AppForm()
     seed = _opened(form.seed.data or "")
     if not form.validate():
