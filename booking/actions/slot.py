@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 
 from booking.domain import availability as heart
 from booking.domain.availability import Plan, Reason, Slot, Window, Wish
-from booking.domain.time import day_bounds, local, tick_of
+from booking.domain.time import day_bounds, instant_of, local, tick_of
 from booking.store import diary
 from booking.store import hold as holds
 from booking.store.base import transaction
@@ -42,6 +42,12 @@ def starts(book: Diary, wish: Wish, since: date, until: date) -> dict[tuple[int,
     return heart.starts(book.plan, book, wish, _window(book.plan, wish, since, until), book.now)
 
 
+def at(book: Diary, wish: Wish, start: datetime) -> list[Slot]:
+    """The times on offer that start at exactly this instant, one for each practitioner."""
+    tick = tick_of(start)
+    return heart.slots(book.plan, book, wish, Window(tick, tick + 1), book.now) if instant_of(tick) == start else []
+
+
 def first(book: Diary, wish: Wish, since: date | None = None) -> Slot | None:
     """The first time on offer from this local day on, or from now."""
     after = tick_of(book.now) if since is None else _window(book.plan, wish, since, since).start
@@ -51,6 +57,11 @@ def first(book: Diary, wish: Wish, since: date | None = None) -> Slot | None:
 def per_day(book: Diary, wish: Wish, since: date, until: date) -> dict[date, int]:
     """How many starts are on offer on each of these local days; days without any are left out."""
     return heart.per_day(book.plan, book, wish, _window(book.plan, wish, since, until), book.now)
+
+
+def nearest(book: Diary, wish: Wish, start: datetime) -> list[Slot]:
+    """The times on offer closest to this one, closest first."""
+    return heart.nearest(book.plan, book, wish, start, book.now)
 
 
 def why_not(book: Diary, wish: Wish, start: datetime) -> list[Reason]:

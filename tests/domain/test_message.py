@@ -57,7 +57,8 @@ PATIENT = [
     (Transition(S.BOOKED, S.BOOKED, "staff"), []),
     (Transition(S.BOOKED, S.CANCELLED, "patient"), ["cancelled patient CANCEL"]),
     (Transition(S.BOOKED, S.CANCELLED, "staff"), ["called-off patient CANCEL"]),
-    (Transition(S.BOOKED, S.ENTERED_IN_ERROR, "staff"), ["called-off patient CANCEL"]),
+    (Transition(S.BOOKED, S.ENTERED_IN_ERROR, "staff"), ["mistake patient CANCEL"]),
+    (Transition(S.PENDING, S.ENTERED_IN_ERROR, "staff"), ["mistake patient -"]),
     # the address
     (
         Transition(S.BOOKED, S.BOOKED, "staff", address_changed=True),
