@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from booking.domain.access import digest, new_secret
 from booking.domain.errors import NotFound
-from booking.store.base import Base, db, settings, table
+from booking.store.base import Base, connection, db, settings, table
 from booking.store.clinic import Clinic, clinic
 from booking.store.sealed import seal, unseal
 
@@ -235,7 +235,7 @@ def session(secret: str, *, clinic_id: int | None = None) -> SignedIn | None:
 
     It may be old, idle or locked: the caller looks.
     """
-    row = db.session.connection().execute(SESSION, {"digest": digest(secret), "clinic": clinic_id}).one_or_none()
+    row = connection().execute(SESSION, {"digest": digest(secret), "clinic": clinic_id}).one_or_none()
     return None if row is None else SignedIn(*row)
 
 
@@ -275,7 +275,7 @@ TOUCH = sa.update(sessions).where(sessions.c.digest == sa.bindparam("of")).value
 
 def touch_session(secret: str, now: datetime) -> None:
     """Remember that a session was used just now."""
-    db.session.connection().execute(TOUCH, {"of": digest(secret), "at": now})
+    connection().execute(TOUCH, {"of": digest(secret), "at": now})
 
 
 def lock_session(secret: str, now: datetime) -> None:
