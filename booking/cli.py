@@ -680,8 +680,9 @@ def _deliver() -> int:
 
 def _sweep() -> None:
     from booking import clock
-    from booking.actions import appointment, audit, outbox
+    from booking.actions import appointment, audit, outbox, paper
 
+    paper.mail_day_sheets(clock.now())
     audit.chain_notes(clock.now())
     audit.keep_heads(clock.now())
     appointment.sweep(clock.now())

@@ -11,7 +11,7 @@ import logging
 import random
 import time
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from sqlalchemy.exc import DBAPIError
 
@@ -20,10 +20,11 @@ from booking.domain.access import token
 from booking.domain.appointment import Status, changeable_until
 from booking.domain.message import Addressee, Facts, Kind, Letterhead, Method, Recipient, Visit, settled
 from booking.domain.reminder import BEFORE
+from booking.domain.time import day_bounds
 from booking.formats import itip, letter, mime
 from booking.formats.words import text_in
 from booking.store import clinic as clinics
-from booking.store import outbox
+from booking.store import outbox, paper
 from booking.store.appointment import Appointment
 from booking.store.base import db, settings, transaction
 from booking.store.clinic import Clinic, Location
@@ -187,11 +188,18 @@ def _about_no_visit(claim: Claim, kind: Kind, facts: Facts) -> tuple[Letterhead,
         return head, letter.limit(head)
     if kind is Kind.LOST_LINK:
         return head, letter.lost_link(head, facts)
-    places = clinics.locations(clinic.id) if clinic else []
-    zone = places[0].zone if places else "UTC"
+    zone = clinics.zone(clinic.id) if clinic else "UTC"
+    if kind is Kind.DAY_SHEET and clinic:
+        return head, _day_sheet(clinic, head, paper.tomorrow(claim.created_at, zone), zone)
     if kind in letter.SECURITY:
         return head, letter.security(kind, head, facts, at=claim.created_at, zone=zone)
     return head, letter.sign_in(head, facts, zone=zone)
+
+
+def _day_sheet(clinic: Clinic, head: Letterhead, on: date, zone: str) -> mime.Letter:
+    url = f"{settings().public_url}/desk/{clinic.slug}/day-sheet?on={on.isoformat()}"
+    noon = day_bounds(on, zone)[0] + timedelta(hours=12)
+    return letter.day_sheet(head, paper.sheets(clinic.id, on), noon=noon, zone=zone, url=url)
 
 
 def _as_told(claim: Claim, kind: Kind, role: Recipient, facts: Facts, now: datetime) -> Visit:

@@ -31,6 +31,8 @@ class Action(StrEnum):
     NOSHOW = "appointment.noshow"
     ENTERED_IN_ERROR = "appointment.entered-in-error"
     REOPENED = "appointment.reopened"  # a step of the visit's life was taken back
+    TOLD_BY_PHONE = "appointment.told-by-phone"
+    NOT_TOLD_BY_PHONE = "appointment.not-told-by-phone"
     PATIENT_ADDED = "patient.added"
     PATIENT_CHANGED = "patient.changed"
     PATIENT_MERGED = "patient.merged"

@@ -32,6 +32,7 @@ class Kind(StrEnum):
     ELSEWHERE = "elsewhere"  # to an address that the visit's mails no longer go to
     LIMIT = "limit"  # somebody tried to book in the patient's name, past the limit
     LOST_LINK = "lost-link"
+    DAY_SHEET = "day-sheet"  # to the clinic: who comes tomorrow
     SIGN_IN = "sign-in"
     NEW_DEVICE = "new-device"  # somebody signed in as them where they never did before
     PASSWORD_CHANGED = "password-changed"
@@ -311,6 +312,23 @@ class Link:
     starts_at: datetime
     zone: str
     location: str
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """A visit on a mailed day sheet: when and who. Never why, and no phone number."""
+
+    starts_at: datetime
+    zone: str
+    patient: str
+
+
+@dataclass(frozen=True, slots=True)
+class DaySheet:
+    """A practitioner's day, by start."""
+
+    practitioner: str
+    visits: tuple[Expected, ...]
 
 
 @dataclass(frozen=True, slots=True)

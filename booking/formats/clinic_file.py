@@ -83,6 +83,7 @@ class Clinic:
     cancellation_notice: int = 720
     open_visits_per_patient: int = 4
     notices: Notices = Notices.REQUESTS
+    day_sheet: bool = False  # tomorrow's names and times, mailed to the clinic in the evening
     contact: Text | None = None
     privacy: Text | None = None
     before_you_come: tuple[Text, ...] = ()
@@ -361,6 +362,7 @@ def _clinic(table: read.Table) -> Clinic:
         cancellation_notice=table.get("cancellation_notice", minutes, 720),
         open_visits_per_patient=table.get("open_visits_per_patient", read.whole(1, 100), 4),
         notices=Notices(table.get("notices", read.one_of(list(Notices)), "") or "requests"),
+        day_sheet=table.get("day_sheet", read.flag, False),
         contact=table.get("contact", prose, None),
         privacy=table.get("privacy", prose, None),
         before_you_come=table.get("before_you_come", read.list_of(short), ()),

@@ -14,14 +14,14 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from booking.domain.message import Facts, Kind, Letterhead, Method, Recipient, Visit
+from booking.domain.message import DaySheet, Facts, Kind, Letterhead, Method, Recipient, Visit
 from booking.formats import words
 from booking.formats.ical import clean, line
 from booking.formats.mime import Letter
 
 WIDTH = 76
 SECURITY = frozenset({Kind.NEW_DEVICE, Kind.PASSWORD_CHANGED, Kind.FACTOR_ADDED, Kind.FACTOR_REMOVED})
-ABOUT_NO_VISIT = frozenset({Kind.LIMIT, Kind.LOST_LINK, Kind.SIGN_IN}) | SECURITY
+ABOUT_NO_VISIT = frozenset({Kind.LIMIT, Kind.LOST_LINK, Kind.SIGN_IN, Kind.DAY_SHEET}) | SECURITY
 ENDED = frozenset(
     {Kind.CANCELLED, Kind.CALLED_OFF, Kind.MISTAKE, Kind.DECLINED, Kind.LAPSED, Kind.REPLACED, Kind.ELSEWHERE}
 )
@@ -100,6 +100,34 @@ def limit(head: Letterhead) -> Letter:
         why=_("You get this mail because this address belongs to visits at %(clinic)s.") % clinic,
     )
     return _laid_out(_("Please call us to book: %(clinic)s") % clinic, page)
+
+
+def day_sheet(head: Letterhead, sheets: tuple[DaySheet, ...], *, noon: datetime, zone: str, url: str) -> Letter:
+    """Tell a clinic who comes on a day, of which `noon` is an instant in the zone; the whole sheet is at `url`.
+
+    First names with the last one's initial: the mail lies about in inboxes, the sheet behind the sign-in does not.
+    """
+    _ = words.translations(head.lang).gettext
+    lang = _tongue(head)
+    on = {"day": words.day(noon, zone, lang)}
+    page = _page(
+        head,
+        sentence=_("These patients come on %(day)s.") % on,
+        notes=() if sheets else (_("By now nobody is booked for that day."),),
+        sections=[
+            Section(
+                line(sheet.practitioner),
+                tuple(
+                    f"{words.clock(visit.starts_at, visit.zone, lang)}  {line(words.short_name(visit.patient))}"
+                    for visit in sheet.visits
+                ),
+            )
+            for sheet in sheets
+        ],
+        actions=(Action(_("Day sheet to print, with phone numbers and notes"), url),),
+        why=_("You get this mail because your clinic’s settings ask for it every evening."),
+    )
+    return _laid_out(_("Day sheet for %(day)s") % on, page)
 
 
 def lost_link(head: Letterhead, facts: Facts) -> Letter:

@@ -101,6 +101,12 @@ def initials(name: str) -> str:
     return " ".join(f"{part[0].upper()}." for part in name.split()[:3])
 
 
+def short_name(name: str) -> str:
+    """The first name and the initial of the last: "Ada L."; a single name as it is."""
+    first, *rest = name.split() or [""]
+    return f"{first} {rest[-1][0].upper()}." if rest else first
+
+
 def map_link(map_url: str, latitude: float | None, longitude: float | None, address: Iterable[str]) -> str:
     """Where a map shows the place: the clinic's own link, else one made from its coordinates or its address."""
     if map_url.startswith(("https://", "http://")):

@@ -34,6 +34,7 @@ class Clinic(Base):
     cancellation_notice: Mapped[int]  # minutes
     open_visits_per_patient: Mapped[int]
     notices: Mapped[str] = mapped_column(sa.String(10), default="requests")  # mails to the clinic: none, requests, all
+    day_sheet: Mapped[bool] = mapped_column(default=False, server_default=sa.false())  # mailed in the evening before
     contact: Mapped[Text] = mapped_column(sa.JSON, nullable=True)
     privacy: Mapped[Text] = mapped_column(sa.JSON, nullable=True)
     before_you_come: Mapped[list[Any]]  # of Text
@@ -104,6 +105,12 @@ def locations(clinic_id: int) -> list[Location]:
     """The clinic's live locations in the file's order."""
     query = sa.select(Location).where(Location.clinic_id == clinic_id, Location.archived_at.is_(None))
     return list(db.session.scalars(query.order_by(Location.position, Location.id)))
+
+
+def zone(clinic_id: int) -> str:
+    """The zone of the clinic's first live location, for what belongs to the clinic as a whole; UTC without one."""
+    places = locations(clinic_id)
+    return places[0].zone if places else "UTC"
 
 
 clinic = table(Clinic)

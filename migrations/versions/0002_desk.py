@@ -171,6 +171,7 @@ def upgrade() -> None:
         batch_op.create_index("ix_appointment_clinic_reference", ["clinic_id", "reference"], unique=False)
 
     with op.batch_alter_table("clinic", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("day_sheet", sa.Boolean(), server_default=sa.false(), nullable=False))
         batch_op.add_column(sa.Column("idle_minutes", sa.Integer(), server_default="30", nullable=False))
         batch_op.add_column(sa.Column("require_second_factor", sa.Boolean(), server_default=sa.false(), nullable=False))
 
@@ -245,6 +246,7 @@ def downgrade() -> None:
     with op.batch_alter_table("clinic", schema=None) as batch_op:
         batch_op.drop_column("require_second_factor")
         batch_op.drop_column("idle_minutes")
+        batch_op.drop_column("day_sheet")
 
     with op.batch_alter_table("appointment", schema=None) as batch_op:
         batch_op.drop_index("ix_appointment_clinic_reference")

@@ -1,17 +1,47 @@
 """The front desk: staff sign in, see the day's visits, and answer requests."""
 
-from booking.web.desk import account, cancel, day, passkeys, requests, sign_in, staff, unlock, why
+from booking.web.desk import (
+    account,
+    audit,
+    board,
+    cancel,
+    day,
+    ill,
+    me,
+    move,
+    paper,
+    passkeys,
+    patients,
+    phone,
+    quick,
+    requests,
+    sign_in,
+    staff,
+    unlock,
+    visit,
+    why,
+)
 from booking.web.desk.blueprint import blueprint
 
 __all__ = [
     "account",
+    "audit",
     "blueprint",
+    "board",
     "cancel",
     "day",
+    "ill",
+    "me",
+    "move",
+    "paper",
     "passkeys",
+    "patients",
+    "phone",
+    "quick",
     "requests",
     "sign_in",
     "staff",
     "unlock",
+    "visit",
     "why",
 ]
