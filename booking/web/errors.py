@@ -14,6 +14,7 @@ from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DBAPIError, OperationalError
 from werkzeug.exceptions import HTTPException
 
+from booking.actions.clinic import OlderFile
 from booking.domain.availability import Reason, ReasonCode
 from booking.domain.errors import (
     BookingError,
@@ -27,6 +28,7 @@ from booking.domain.errors import (
     NotOffered,
     NotProven,
     PatientBusy,
+    PlaceTaken,
     RateLimited,
     SlotTaken,
     TooLate,
@@ -99,10 +101,14 @@ def words(error: BookingError, zone: str | None = None) -> str:
             )
         case PatientBusy():
             return _("You already have a visit at this time. To change it, use the link in its mail, or call us.")
+        case PlaceTaken():
+            return _("Somebody sits at that place already. Please choose another one.")
         case WrongStatus() | Changed():
             return _("This visit was changed in the meantime. Please look at it again.")
         case KeyReused():
             return _("This form was sent before with other details. Please start again.")
+        case OlderFile():
+            return _("The settings were changed again in the meantime. Please look at them anew.")
         case RateLimited():
             return _("Too many tries in a short time. Please wait a little, or call us.")
         case Busy():

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from flask import Blueprint, g
 
-from booking.store import appointment
+from booking.store import appointment, phone
 from booking.store.clinic import Clinic
 
 blueprint = Blueprint("desk", __name__)
@@ -16,8 +16,9 @@ DESK = ("owner", "front-desk")  # who answers requests and cancels visits
 
 
 @blueprint.context_processor
-def _in_every_page() -> dict[str, Callable[[], object]]:
-    return {"waiting": _waiting, "may_answer": _may_answer}
+def in_every_page() -> dict[str, Callable[[], object]]:
+    """What the frame of the desk's pages asks for, also around the settings."""
+    return {"waiting": _waiting, "to_phone": _to_phone, "may_answer": _may_answer}
 
 
 def _waiting() -> int:
@@ -25,6 +26,11 @@ def _waiting() -> int:
     clinic: Clinic = g.clinic
     rows = appointment.requests(clinic.id)
     return sum(not is_patients_turn(row.waits_for) and row.ends_at > g.now for row, _patient in rows)
+
+
+def _to_phone() -> int:
+    """How many patients have to be phoned."""
+    return len(phone.calls(g.clinic.id, g.now))
 
 
 def is_patients_turn(waits_for: str | None) -> bool:
