@@ -42,6 +42,7 @@ class Page(HTMLParser):
         self._form: Form | None = None
         self._inside: Pressable | None = None
         self._area: str | None = None
+        self._select: str | None = None
         self._silent = 0
         self.feed(html)
         self.words = " ".join(self.words.split())
@@ -62,6 +63,11 @@ class Page(HTMLParser):
         elif tag == "input" and self._form and "name" in found:
             if found.get("type") != "checkbox" or "checked" in found:
                 self._form.fields[found["name"]] = found.get("value", "")
+        elif tag == "select" and self._form:
+            self._select = found["name"]
+        elif tag == "option" and self._form and self._select:
+            if "selected" in found or self._select not in self._form.fields:
+                self._form.fields[self._select] = found["value"]
         elif tag == "textarea" and self._form:
             self._area = found["name"]
             self._form.fields[self._area] = ""

@@ -1,20 +1,23 @@
-"""Why a time is not on offer: the desk asks, the same computation that makes the offer answers."""
+"""Why is a time not on offer? The computation that makes the offer answers, and each reason leads to its cause."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime, time
 
 from flask import g, render_template, request
 from flask.typing import ResponseReturnValue
 
 from booking.actions import slot
-from booking.domain.availability import Plan, Wish
+from booking.domain.availability import Practitioner
 from booking.domain.errors import Invalid, NotFound
 from booking.domain.time import first_instant
 from booking.web.access import allow
-from booking.web.desk import words
+from booking.web.desk import causes
 from booking.web.desk.blueprint import READERS, blueprint
+from booking.web.desk.causes import Cause
 from booking.web.patient import ask
+from booking.web.patient.ask import Ask
 
 YEARS = range(2000, 2200)
 
@@ -29,38 +32,42 @@ def why_not() -> ResponseReturnValue:
         services=list(plan.services.values()),
         people=list(plan.practitioners.values()),
         places=list(plan.locations.values()),
-        reasons=_reasons(plan) if asked else None,
+        answers=_answers() if asked else None,
         asked=request.args,
     )
 
 
-def _reasons(plan: Plan) -> list[str]:
-    """Why the time in the address is not on offer, in words; empty if it is."""
+def _answers() -> list[tuple[Practitioner, list[Cause]]]:
+    """Each practitioner who is asked about with the causes why the time is not on offer; without any it is."""
     wanted = ask.read(request.args["service"], request.args)
-    if wanted.practitioner is None or not plan.locations:
+    if not wanted.plan.locations:
         raise NotFound
-    start = first_instant(datetime.combine(_date(), _time()), wanted.zone)
-    wish = Wish(
-        wanted.service.id,
-        new=request.args.get("new") == "1",
-        practitioner=wanted.practitioner.id,
-        location=wanted.location.id if wanted.location else None,
-        staff=request.args.get("for") != "patient",
-    )
-    found = slot.why_not(slot.read(g.clinic.id, g.now), wish, start)
-    return [words.reason_words(reason, wanted.practitioner.name, wanted.zone) for reason in found]
+    is_desk = request.args.get("for") != "patient"
+    start = instant(request.args["on"], request.args["at"], wanted)
+    book = slot.read(g.clinic.id, g.now)
+    found = []
+    for person in [wanted.practitioner] if wanted.practitioner else wanted.practitioners:
+        wish = replace(wanted.wish, practitioner=person.id, new=request.args.get("new") == "1", staff=is_desk)
+        reasons = slot.why_not(book, wish, start)
+        found.append((person, causes.of(reasons, wanted.plan, wanted.service, person, wanted.location)))
+    return found
 
 
-def _date() -> date:
-    on = ask.day(request.args["on"])
+def instant(on: str, at: str, wanted: Ask) -> datetime:
+    """The instant of a day and a time of day where the visit would be. Raises Invalid."""
+    return first_instant(datetime.combine(_date(on), _time(at)), wanted.zone)
+
+
+def _date(text: str) -> date:
+    on = ask.day(text)
     if on is None or on.year not in YEARS:
         raise Invalid({"on": "date"})
     return on
 
 
-def _time() -> time:
+def _time(text: str) -> time:
     try:
-        at = time.fromisoformat(request.args["at"])
+        at = time.fromisoformat(text)
     except ValueError:
         raise Invalid({"at": "time"}) from None
     return at.replace(second=0, microsecond=0, tzinfo=None)

@@ -12,8 +12,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from itsdangerous import BadSignature, URLSafeSerializer
-from wtforms import BooleanField, Field, StringField, TextAreaField
-from wtforms.validators import StopValidation, ValidationError
+from wtforms import BooleanField, StringField, TextAreaField
 
 from booking.actions import appointment as visits
 from booking.actions import slot
@@ -22,14 +21,13 @@ from booking.domain.appointment import changeable_until
 from booking.domain.availability import Location, Practitioner
 from booking.domain.errors import BookingError, KeyReused, NotOffered, PatientBusy, SlotTaken, TooManyVisits
 from booking.domain.time import local
-from booking.formats.contact import NOTE_LENGTH, email_address, is_name, is_readable, phone_number, tidy, tidy_lines
+from booking.formats.contact import tidy, tidy_lines
 from booking.store.access import IdempotencyKey
 from booking.store.base import settings
 from booking.store.hold import is_for
-from booking.store.patient import Person
 from booking.web import errors
 from booking.web.access import address, allow, limit, remember_visit
-from booking.web.forms import Form
+from booking.web.forms import ContactForm, check_note
 from booking.web.patient import ask, times
 from booking.web.patient.ask import Ask
 from booking.web.patient.blueprint import blueprint
@@ -38,47 +36,14 @@ KEY_LENGTH = 100
 FASTEST, SLOWEST = 2, 24 * 3600  # seconds in which a person fills in the form
 
 
-class DetailsForm(Form):
+class DetailsForm(ContactForm):
     """Who comes and how to reach them. Shape only; whether they may book is `actions/appointment`."""
 
-    name = StringField(_l("Full name"), filters=[tidy])
-    phone = StringField(_l("Mobile phone"), filters=[tidy])
-    email = StringField(_l("E-mail (optional)"), filters=[tidy])
-    note = TextAreaField(_l("Anything we should know? (optional)"), filters=[tidy_lines])
+    note = TextAreaField(_l("Anything we should know? (optional)"), [check_note], filters=[tidy_lines])
     remind = BooleanField(_l("Send me a reminder the day before"), default=True)
     website = StringField(_l("Leave this empty"), filters=[tidy])  # people don't see it, robots fill it in
     stamp = StringField()  # when the form was first shown, signed
     key = StringField()  # the same for every sending of one form
-
-    def validate_name(self, field: Field) -> None:
-        if not is_name(field.data):
-            raise ValidationError(errors.fault_words("name"))
-
-    def validate_phone(self, field: Field) -> None:
-        if not field.data:
-            if not self.email.data:
-                raise StopValidation(errors.fault_words("contact"))
-            return
-        if phone_number(field.data, g.clinic.region) is None:
-            raise ValidationError(errors.fault_words("phone"))
-
-    def validate_email(self, field: Field) -> None:
-        if field.data and email_address(field.data) is None:
-            raise ValidationError(errors.fault_words("email"))
-
-    def validate_note(self, field: Field) -> None:
-        if len(field.data) > NOTE_LENGTH:
-            raise ValidationError(errors.fault_words("note"))
-        if not is_readable(field.data):
-            raise ValidationError(errors.fault_words("text"))
-
-    def person(self) -> Person:
-        return Person(
-            self.name.data,
-            email_address(self.email.data) if self.email.data else None,
-            phone_number(self.phone.data, g.clinic.region) if self.phone.data else None,
-            g.language,
-        )
 
 
 @dataclass(frozen=True, slots=True)
