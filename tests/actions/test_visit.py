@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -18,7 +20,7 @@ from booking.domain.appointment import ASKED, Status, Step, Why, is_late, may_go
 from booking.domain.errors import BookingError, Changed, NotAllowed, PlaceTaken, SlotTaken, WrongStatus
 from booking.domain.message import Kind, is_still_news
 from booking.domain.time import tick_of
-from booking.store import history, invariants, overrun, phone
+from booking.store import history, invariants, overrun, phone, transition
 from booking.store.appointment import Appointment, by_public_id
 from booking.store.base import db
 from booking.store.outbox import Message
@@ -38,7 +40,7 @@ NINE = datetime(2027, 1, 11, 9, tzinfo=UTC)  # on Monday, which is today
 def made(*statuses: Status, back: int = 0) -> list[Step]:
     """Steps through these statuses, a minute apart; the last `back` of them took one back."""
     found = [Step(None, statuses[0], NINE)]
-    for n, (old, new) in enumerate(zip(statuses, statuses[1:], strict=False), 1):
+    for n, (old, new) in enumerate(pairwise(statuses), 1):
         found.append(Step(old, new, NINE + n * MINUTE, back=n >= len(statuses) - back))
     return found
 
@@ -131,13 +133,12 @@ def test_every_step_from_every_status_by_everybody(make: Make) -> None:
             for old in Status:
                 set_to(visit, old)
                 try:
-                    done = visits.note(make.elm, visit.public_id, new, by=by, now=later).status == new
+                    became: object = visits.note(make.elm, visit.public_id, new, by=by, now=later).status
                 except (WrongStatus, NotAllowed) as refusal:
-                    done = False
-                    mine = new in MAY and (new != S.NOSHOW or by is not BO)
-                    assert isinstance(refusal, WrongStatus if mine else NotAllowed), (by, old, new)
-                may = new in MAY and old in MAY[new] | {new} and (new != S.NOSHOW or by is not BO)
-                assert done is may, (by, old, new)
+                    became = type(refusal)
+                is_theirs = new in MAY and (new != S.NOSHOW or by is not BO)
+                expected = new if is_theirs and old in MAY[new] | {new} else WrongStatus if is_theirs else NotAllowed
+                assert became == expected, (by, old, new)
     assert told(visit) == [("booked", "queued", "REQUEST")]  # of the day nobody is told
 
 
@@ -401,15 +402,15 @@ def test_a_check_in_and_a_cancel_at_once_end_in_one_of_them(
 ) -> None:
     visit = make.appointment("Mon 09:00")
     expected = visit.version if versions else None
-    lock, gate = visits.transition.locked, threading.Barrier(2)
+    lock, gate = transition.locked, threading.Barrier(2)
 
-    def together(*args: object, **kwargs: object) -> object:
+    def together(*args: Any, **kwargs: Any) -> object:
         if both_databases == "postgresql":
             with suppress(threading.BrokenBarrierError):  # the transaction that is tried again has no rival
                 gate.wait(2)
-        return lock(*args, **kwargs)  # type: ignore[arg-type]
+        return lock(*args, **kwargs)
 
-    monkeypatch.setattr(visits.transition, "locked", together)
+    monkeypatch.setattr(transition, "locked", together)
     ends: list[str] = []
 
     def run(change: Callable[[], Appointment]) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from itertools import groupby
 
@@ -18,21 +17,22 @@ from wtforms.validators import InputRequired, Length, ValidationError
 from booking.actions import appointment, slot
 from booking.domain.appointment import Status
 from booking.domain.availability import Plan, Slot, Wish
-from booking.domain.errors import Invalid, NotFound, NotOffered, PatientBusy, SlotTaken, WrongStatus
+from booking.domain.errors import Invalid, NotFound, NotOffered, PatientBusy, SlotTaken
 from booking.domain.time import local
 from booking.formats.contact import NOTE_LENGTH, is_readable, tidy_lines
 from booking.store import appointment as appointments
 from booking.store.appointment import Appointment
 from booking.web import errors
 from booking.web.access import allow
-from booking.web.desk import outcome, visits
+from booking.web.desk import outcome, visits, words
 from booking.web.desk.blueprint import DESK, READERS, blueprint
-from booking.web.desk.outcome import Deed
+from booking.web.desk.outcome import Deed, leads_to
 from booking.web.desk.visits import Visit
 from booking.web.forms import Form
 from booking.web.patient import ask
 
 DAYS_SHOWN = 3
+ANSWERED_AT_ONCE = 20  # requests for which the page says what fits; the rest is asked for one by one
 
 
 def readable(_form: Form, field: Field) -> None:
@@ -56,22 +56,24 @@ class OfferForm(MessageForm):
 @allow("staff", *READERS)
 def requests() -> str:
     found = visits.of(appointments.requests(g.clinic.id))
+    for_desk = [visit for visit in found if visit.waits_for_desk]
+    marked = [visit for visit in found if visit.row.status != Status.PENDING and visit.row.ends_at > g.now]
     return render_template(
         "desk/requests.html",
-        for_desk=[visit for visit in found if visit.waits_for_desk],
+        for_desk=for_desk,
         for_patient=[visit for visit in found if visit.waits_for_patient],
-        marked=[visit for visit in found if visit.row.status != Status.PENDING and visit.row.ends_at > g.now],
+        marked=marked,
+        fits={visit.row.id: _fit(visit.row) for visit in [*for_desk, *marked][:ANSWERED_AT_ONCE]},
         outcome=outcome.of_request(),
     )
 
 
 @blueprint.post("/desk/<clinic>/requests/<id>/confirm")
 @allow("staff", *DESK)
+@leads_to(Deed.CONFIRMED)
 def confirm(id: str) -> ResponseReturnValue:
-    visit = appointments.by_public_id(g.clinic.id, id)
-    with suppress(WrongStatus):  # the page that follows says how the visit stands
-        appointment.confirm(g.clinic.id, id, by=g.caller, now=g.now)
-    return outcome.show(Deed.CONFIRMED, visit)
+    row = appointment.confirm(g.clinic.id, id, by=g.caller, now=g.now, expected=outcome.version())
+    return outcome.show(Deed.CONFIRMED, row)
 
 
 @blueprint.get("/desk/<clinic>/requests/<id>/decline")
@@ -85,14 +87,16 @@ def decline(id: str) -> ResponseReturnValue:
 
 @blueprint.post("/desk/<clinic>/requests/<id>/decline")
 @allow("staff", *DESK)
+@leads_to(Deed.DECLINED)
 def decline_now(id: str) -> ResponseReturnValue:
     visit = visits.one(id)
     form = MessageForm()
     if not form.validate():
         return render_template("desk/decline.html", visit=visit, form=form), 422
-    with suppress(WrongStatus):  # the page that follows says how the visit stands
-        appointment.decline(g.clinic.id, id, message=form.message.data or "", by=g.caller, now=g.now)
-    return outcome.show(Deed.DECLINED, visit.row)
+    row = appointment.decline(
+        g.clinic.id, id, message=form.message.data or "", by=g.caller, now=g.now, expected=outcome.version()
+    )
+    return outcome.show(Deed.DECLINED, row)
 
 
 @blueprint.get("/desk/<clinic>/requests/<id>/offer")
@@ -101,21 +105,22 @@ def offer(id: str) -> ResponseReturnValue:
     visit = visits.one(id)
     if visit.row.status != Status.PENDING:
         return outcome.show(Deed.OFFERED, visit.row)
-    return _offer_page(visit, OfferForm())
+    return _offer_page(visit, OfferForm({"time": request.args.get("time", "")}))
 
 
 @blueprint.post("/desk/<clinic>/requests/<id>/offer")
 @allow("staff", *DESK)
+@leads_to(Deed.OFFERED)
 def offer_now(id: str) -> ResponseReturnValue:
     visit = visits.one(id)
     form = OfferForm()
     if not form.validate():
         return _offer_page(visit, form), 422
-    start, practitioner = _chosen(form.time.data or "")
+    start, practitioner = chosen(form.time.data or "")
     if _is_offered(visit.row, start, practitioner):
         return outcome.show(Deed.OFFERED, visit.row)
     try:
-        appointment.offer(
+        row = appointment.offer(
             g.clinic.id,
             id,
             start,
@@ -123,19 +128,43 @@ def offer_now(id: str) -> ResponseReturnValue:
             message=form.message.data or "",
             by=g.caller,
             now=g.now,
+            expected=outcome.version(),
         )
-    except WrongStatus:
-        pass  # the page that follows says how the visit stands
     except (SlotTaken, NotOffered, PatientBusy) as refusal:
         return _offer_page(visits.one(id), form, errors.words(refusal, visit.row.zone)), 409
-    return outcome.show(Deed.OFFERED, visit.row)
+    return outcome.show(Deed.OFFERED, row)
 
 
 @blueprint.post("/desk/<clinic>/appointments/<id>/settle")
 @allow("staff", *DESK)
+@leads_to(Deed.SETTLED)
 def settle(id: str) -> ResponseReturnValue:
-    visit = appointment.settle(g.clinic.id, id, by=g.caller, now=g.now)
+    visit = appointment.settle(g.clinic.id, id, by=g.caller, now=g.now, expected=outcome.version())
     return outcome.show(Deed.SETTLED, visit)
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """What fits a visit now: whatever speaks against its own time, and the nearest others."""
+
+    against: list[str]
+    others: list[Choice]
+
+
+def _fit(visit: Appointment) -> Fit | None:
+    """None for a service that the clinic does not give any more."""
+    book = slot.read(g.clinic.id, g.now, moving=visit.id)
+    plan = book.plan
+    if visit.service_id not in plan.services:
+        return None
+    own = Wish(visit.service_id, visit.new_patient, visit.practitioner_id, visit.location_id, staff=True, any_tick=True)
+    names = {person.id: person.name for person in plan.practitioners.values()}
+    reasons = slot.why_not(book, own, visit.starts_at)
+    others = slot.nearest(book, replace(own, practitioner=None, location=None, any_tick=False), visit.starts_at)
+    return Fit(
+        [words.reason_words(reason, names.get(visit.practitioner_id, ""), visit.zone) for reason in reasons],
+        [choice(free, plan) for free in others if free.start != visit.starts_at],
+    )
 
 
 def _is_offered(visit: Appointment, start: datetime, practitioner: int) -> bool:
@@ -143,7 +172,7 @@ def _is_offered(visit: Appointment, start: datetime, practitioner: int) -> bool:
     return outcome.is_so(Deed.OFFERED, visit) and (visit.starts_at, visit.practitioner_id) == (start, practitioner)
 
 
-def _chosen(value: str) -> tuple[datetime, int]:
+def chosen(value: str) -> tuple[datetime, int]:
     """The start and the practitioner of a time on the page. Raises Invalid for anything else."""
     start, _slash, slug = value.partition("/")
     who = next((person.id for person in ask.plan().practitioners.values() if person.slug == slug), None)
@@ -170,7 +199,7 @@ def _offer_page(visit: Visit, form: OfferForm, refusal: str = "") -> str:
         earlier=max(since - timedelta(days=DAYS_SHOWN), today) if since > today else None,
         later=since + timedelta(days=DAYS_SHOWN),
         days=_by_day(found.slots, visit.row, plan),
-        next=_choice(found.next, plan) if found.next else None,
+        next=choice(found.next, plan) if found.next else None,
         people=people,
         chosen=chosen,
         has_places=len(plan.locations) > 1,
@@ -200,7 +229,7 @@ class Choice:
         return local(self.slot.start, self.zone).date()
 
 
-def _choice(free: Slot, plan: Plan) -> Choice:
+def choice(free: Slot, plan: Plan) -> Choice:
     person, place = plan.practitioners[free.practitioner], plan.locations[free.location]
     return Choice(ask.slot_value(free, person), free, place.zone, person.name, place.name)
 
@@ -210,5 +239,5 @@ def _by_day(slots: Iterable[Slot], visit: Appointment, plan: Plan) -> list[list[
     first: dict[datetime, Choice] = {}
     for free in slots:
         if (free.start, free.practitioner) != (visit.starts_at, visit.practitioner_id):
-            first.setdefault(free.start, _choice(free, plan))
+            first.setdefault(free.start, choice(free, plan))
     return [list(day) for _on, day in groupby(first.values(), key=lambda choice: choice.on)]

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from flask import g
 
-from booking.domain.appointment import Status
+from booking.domain.appointment import Status, is_late, is_running_over, may_become
 from booking.store import appointment as appointments
 from booking.store import board
 from booking.store.appointment import Appointment
@@ -34,8 +34,15 @@ class Visit:
 
     @property
     def is_late(self) -> bool:
-        """Booked, begun, and nobody has come."""
-        return self.row.status == Status.BOOKED and self.row.starts_at < self.now < self.row.ends_at
+        """Booked, a quarter of an hour ago, and nobody has come."""
+        return is_late(self.row.status, self.row.starts_at, self.row.ends_at, self.now)
+
+    @property
+    def minutes_over(self) -> int:
+        """How long ago a visit that still goes on should have ended; 0 if it should not."""
+        if not is_running_over(self.row.status, self.row.ends_at, self.now):
+            return 0
+        return max(int((self.now - self.row.ends_at).total_seconds()) // 60, 1)
 
     @property
     def waits_for_patient(self) -> bool:
@@ -47,8 +54,9 @@ class Visit:
 
     @property
     def may_cancel(self) -> bool:
-        """Booked; a request is declined."""
-        return self.row.status == Status.BOOKED
+        """Not over yet; a request is declined."""
+        status = Status(self.row.status)
+        return status != Status.PENDING and may_become(status, Status.CANCELLED) and self.row.ends_at > self.now
 
     @property
     def status(self) -> str:
