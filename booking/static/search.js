@@ -1,9 +1,11 @@
 // A form with data-search="#region" is asked in the background while somebody types in its field, and the region is
 // replaced by the same one of the answer. The arrow keys walk through the links and buttons in it that have data-hit;
-// Enter in the field takes the first of them. Without any, or if something goes wrong, the form is sent as it is.
+// Enter in the field takes the first of them; of several that nobody has seen yet it shows them first. Without any,
+// or if something goes wrong, the form is sent as it is.
 const PAUSE = 120; // milliseconds without a key
 let timer;
 let asking = Promise.resolve();
+let isAsking = false;
 let asked;
 
 document.addEventListener("input", (event) => {
@@ -29,8 +31,13 @@ function fromField(event, form) {
     first.focus();
   } else if (event.key === "Enter") {
     event.preventDefault();
+    const isSeen = !timer && !isAsking;
     if (timer) look(form);
-    asking.then(() => (hits(form)[0] ? hits(form)[0].click() : form.submit()));
+    asking.then(() => {
+      const found = hits(form);
+      if (!found.length) form.submit();
+      else if (isSeen || found.length === 1) found[0].click();
+    });
   }
 }
 
@@ -52,7 +59,9 @@ function look(form) {
   timer = undefined;
   asked?.abort();
   asked = new AbortController();
-  asking = ask(form, asked.signal);
+  isAsking = true;
+  const mine = asked;
+  asking = ask(form, mine.signal).finally(() => (isAsking &&= asked !== mine));
   return asking;
 }
 
