@@ -29,6 +29,9 @@ class NotProven(BookingError):
 class LastOwner(BookingError):
     """A clinic keeps at least one owner: this one can neither go nor become something else."""
 
+    def __init__(self) -> None:
+        super().__init__("a clinic keeps at least one owner")
+
 
 class SlotTaken(BookingError):
     """The time was on offer and somebody else has it now; the nearest other times come along."""

@@ -95,6 +95,7 @@ tabs.addEventListener("message", ({ data }) => {
   else if (data === "locked") hide();
   else if (box.open) show();
 });
+document.addEventListener("locked", hide); // a script was answered 401: the session is over or locked elsewhere
 tabs.postMessage("open"); // this page came, so the session is open
 document.addEventListener("visibilitychange", () => document.hidden || look());
 setInterval(look, 5_000);

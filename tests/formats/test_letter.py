@@ -255,6 +255,16 @@ def test_a_sign_in_mail_has_the_link_and_says_until_when() -> None:
     assert "until Mon 11 Jan, 09:00 (London time)" in mail.text
 
 
+@pytest.mark.parametrize("kind", sorted(letter.SECURITY))
+def test_a_mail_about_the_account_says_what_when_and_what_to_do(kind: Kind) -> None:
+    facts = Facts(name="Cy", message="Firefox on Windows", link="https://booking.example.com/account")
+    mail = letter.security(kind, ELM, facts, at=STARTS, zone="Europe/London")
+    assert mail.subject.endswith(": Elm Clinic")
+    assert "  Mon 11 Jan, 09:00 (London time)\n  Firefox on Windows\n" in mail.text
+    assert "If it was not you, choose a new password" in mail.text
+    assert "https://booking.example.com/account" in mail.text.splitlines()
+
+
 def test_a_mail_without_a_clinic_has_no_phone() -> None:
     head = replace(ELM, clinic="booking.example.com", phone="", email="", region="")
     mail = letter.sign_in(head, Facts(link="https://booking.example.com/login/li_1"), zone="UTC")

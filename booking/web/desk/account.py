@@ -22,6 +22,7 @@ from booking.domain import password as rules
 from booking.domain import totp
 from booking.domain.errors import Invalid, NotProven
 from booking.formats.contact import tidy
+from booking.store import clinic as clinics
 from booking.store import staff as records
 from booking.store.base import settings
 from booking.store.sealed import seal, unseal
@@ -56,8 +57,10 @@ class PasskeyForm(Form):
 @blueprint.get("/account")
 @allow("staff")
 def account() -> str:
+    mine = records.clinics_of(g.staff.id)
     return render_template(
         "desk/account.html",
+        zone=clinics.zone(mine[0].id) if mine else "UTC",
         keys=records.passkeys_of(g.staff.id),
         codes_left=records.recovery_codes_left(g.staff.id),
         sessions=records.sessions_of(g.staff.id, seen_after=g.now - staff.LONGEST),

@@ -12,6 +12,7 @@ from wtforms.validators import InputRequired, Length, NumberRange
 from booking.actions import staff
 from booking.domain.errors import LastOwner
 from booking.formats.contact import tidy
+from booking.store import clinic as clinics
 from booking.store import staff as records
 from booking.web import errors
 from booking.web.access import allow
@@ -133,6 +134,7 @@ def _page(form: InviteForm | None = None, rules: RulesForm | None = None, refuse
     return render_template(
         "desk/staff.html",
         members=records.members(g.clinic.id),
+        zone=clinics.zone(g.clinic.id),
         roles=ROLES,
         form=form or InviteForm(sent=False),
         rules=rules or RulesForm(now, sent=False),
