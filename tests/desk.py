@@ -18,7 +18,7 @@ from tests.cast import CY, ELM, Make
 
 ADA = Person("Ada", "ada@example.com", "+16305550142", "en")
 EVE = Person("Eve", None, "+16305550177", "en")
-TUESDAY = "/desk/elm/?on=2027-01-12"
+TUESDAY = "/desk/elm/?on=2027-01-12&view=list"
 
 
 @dataclass(frozen=True)

@@ -421,7 +421,14 @@ def _moved(
     expected: int | None = None,
 ) -> Appointment:
     clinic_id, appointment_id = appointment.clinic_id, appointment.id
-    wish = Wish(appointment.service_id, appointment.new_patient, practitioner, location, staff=by.is_desk)
+    wish = Wish(
+        appointment.service_id,
+        appointment.new_patient,
+        practitioner,
+        location,
+        staff=by.is_desk,
+        any_tick=by.is_desk,
+    )
     before = holds.of_appointment(appointment_id)
     if before is None:
         raise WrongStatus(appointment.status)

@@ -60,6 +60,8 @@ def mail_words(told: Told | None, patient: Patient) -> str:
         return _("No e-mail address") if patient.email is None else ""
     is_invite = told.kind in INVITES
     match told.state:
+        case "phoned":
+            return _("Told by phone")
         case "queued":
             return _("Invite waits to be sent") if is_invite else _("Mail waits to be sent")
         case "failed":

@@ -11,7 +11,17 @@ from typing import TypeVar
 from flask import g
 
 from booking.domain.appointment import Status, starts_as
-from booking.domain.availability import Location, NewPatients, Plan, Practitioner, Service, Slot, Wish, stages_for
+from booking.domain.availability import (
+    Location,
+    NewPatients,
+    Plan,
+    Practitioner,
+    Room,
+    Service,
+    Slot,
+    Wish,
+    stages_for,
+)
 from booking.domain.errors import Invalid, NotFound
 from booking.domain.time import TICK_MINUTES, local
 from booking.store import brochure, diary
@@ -19,7 +29,7 @@ from booking.store.brochure import Brochure
 from booking.store.practitioner import Service as ServiceRow
 from booking.web.patient import shown
 
-N = TypeVar("N", Service, Practitioner, Location)
+N = TypeVar("N", Service, Practitioner, Location, Room)
 
 
 @dataclass(frozen=True)
@@ -101,15 +111,15 @@ def texts() -> Brochure:
 def read(service: str, values: Mapping[str, str]) -> Ask:
     """The wish in an address or a form. Raises NotFound for names that the clinic doesn't have."""
     found = plan()
-    wanted = _named(found.services, service)
+    wanted = named(found.services, service)
     if wanted is None:
         raise NotFound
     return Ask(
         found,
         wanted,
         texts().service(wanted.id),
-        _named(found.practitioners, values.get("practitioner", "")),
-        _named(found.locations, values.get("location", "")),
+        named(found.practitioners, values.get("practitioner", "")),
+        named(found.locations, values.get("location", "")),
         new_or_not(wanted, values),
     )
 
@@ -163,7 +173,7 @@ def slot_value(slot: Slot, who: Practitioner | None) -> str:
     return f"{start}/{who.slug}" if who else start
 
 
-def _named(entries: Mapping[int, N], slug: str) -> N | None:
+def named(entries: Mapping[int, N], slug: str) -> N | None:
     """The entry of that slug, None for an empty one."""
     if not slug:
         return None
