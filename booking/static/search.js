@@ -76,7 +76,7 @@ async function ask(form, signal) {
     // One that stays is read out; one that is replaced may not be.
     const said = form.querySelector("[data-said]");
     if (said) said.textContent = fresh.dataset.said || "";
-    document.dispatchEvent(new CustomEvent("swapped"));
+    document.dispatchEvent(new CustomEvent("swapped", { detail: { region: form.dataset.search, page, isSent: false } }));
   } catch (error) {
     if (error.name !== "AbortError") form.submit();
   }

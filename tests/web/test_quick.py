@@ -123,7 +123,7 @@ def test_what_is_wrong_is_said_at_its_field_and_what_was_typed_stays(cy: Visitor
 
 def test_one_of_the_family_is_booked_on_the_same_contact(cy: Visitor, make: Make) -> None:
     make.appointment(person=make.person(phone="+442079460155"))
-    choose(cy).follow("Somebody else on this phone or e-mail")
+    choose(cy).follow("Somebody else on this contact")
     assert "On the same phone and e-mail as Ada Lovelace" in cy.words
     fields = cy.fields("name")
     assert (fields["name"], fields["phone"], fields["email"]) == ("", "+442079460155", "ada@example.com")
