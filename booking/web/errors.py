@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from werkzeug.exceptions import HTTPException
 
 from booking.actions.clinic import OlderFile
+from booking.domain import password as passwords
 from booking.domain.availability import Reason, ReasonCode
 from booking.domain.errors import (
     BookingError,
@@ -176,11 +177,12 @@ def fault_words(code: str) -> str:
         case "unknown":
             return _("The clinic has no such entry")
         case "password-short":
-            return _("Use at least %(count)s characters. A few words that do not belong together do well", count=15)
+            return _("Use at least %(count)s characters. A few words that do not belong together do well", count=passwords.SHORTEST)
         case "password-short-factor":
-            return _("Use at least %(count)s characters. A few words that do not belong together do well", count=12)
+            count = passwords.SHORTEST_WITH_FACTOR
+            return _("Use at least %(count)s characters. A few words that do not belong together do well", count=count)
         case "password-long":
-            return _("Use at most %(count)s characters", count=256)
+            return _("Use at most %(count)s characters", count=passwords.LONGEST)
         case "password-common":
             return _("This is among the first that others would try. A few words that do not belong together do well")
         case "idle-minutes":

@@ -45,7 +45,7 @@ class RulesForm(Form):
         lazy_gettext("Minutes without use until the screen locks"),
         [
             InputRequired(lazy_gettext("Choose between 5 and 30 minutes")),
-            NumberRange(5, 30, lazy_gettext("Choose between 5 and 30 minutes")),
+            NumberRange(staff.IDLE_MINUTES[0], staff.IDLE_MINUTES[-1], lazy_gettext("Choose between 5 and 30 minutes")),
         ],
     )
 
