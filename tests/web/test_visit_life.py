@@ -13,7 +13,8 @@ from playwright.sync_api import Page
 from werkzeug.test import TestResponse
 
 from booking.actions import appointment as appointments
-from booking.domain.access import PATIENT
+from booking.actions import visit
+from booking.domain.access import PATIENT, Caller
 from booking.domain.appointment import ASKED, Status
 from booking.store.appointment import Appointment, by_public_id
 from booking.store.base import db
@@ -262,6 +263,22 @@ def test_whom_no_mail_reaches_stands_on_the_list_until_they_are_told(elm: Desk, 
     press(cy, answer.location, f"/desk/elm/phone/{eve}/back", message=message)
     assert "Eve</a></h2>" in cy.get("/desk/elm/phone").text
     assert press(cy, "/desk/elm/phone", f"/desk/elm/phone/{ada}").status_code == 404
+
+
+def test_who_is_asked_to_choose_finds_the_way_on_their_page(
+    elm: Desk, client: FlaskClient, now: datetime, set_clock: SetClock
+) -> None:
+    id = elm.ask("Mon 09:00")
+    set_clock(now + 50 * MINUTE)  # the clinic's notice is two hours
+    client.get(elm.make.link(row(elm, id)))
+    page = f"/elm/appointments/{id}"
+    assert "by phone only" in client.get(page).text
+    with elm.make.app.app_context():
+        visit.ask_to_choose(elm.elm, id, by=Caller("staff", None, "owner"), now=now)
+    assert "We can't keep this time." in client.get(page).text
+    answer = send(client, f"{page}/reschedule", f"{page}/reschedule", start="2027-01-12T10:00Z", service="visit")
+    assert answer.status_code == 303
+    assert "You are booked" in client.get(page).text
 
 
 # Ill today

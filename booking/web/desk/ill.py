@@ -17,7 +17,7 @@ from flask.typing import ResponseReturnValue
 from booking.actions import appointment, clinic, slot
 from booking.actions import visit as actions
 from booking.domain.appointment import ASKED, OVER, Status, Why
-from booking.domain.availability import Plan, Practitioner, Slot, Wish
+from booking.domain.availability import Practitioner, Slot, Wish
 from booking.domain.errors import BookingError, Invalid, NotFound
 from booking.domain.time import day_bounds, local
 from booking.formats.contact import NOTE_LENGTH
@@ -193,39 +193,30 @@ def _ways(absence: Absence, left: list[Visit]) -> Iterator[Ways]:
         is_here = row.status in (Status.ARRIVED, Status.CHECKED_IN)
         may_choose = row.status == Status.BOOKED and row.needs_desk != ASKED
         others = [] if is_here else _others(visit, claimed)
-        same_time = next((other for other in others if other.slot.start == row.starts_at), None)
-        if same_time and row.needs_desk != ASKED:
-            claimed.append(same_time.slot)
-            default = same_time.value
+        claimed += [other.slot for other in others]
+        if row.needs_desk != ASKED and others and others[0].slot.start == row.starts_at:
+            default = others[0].value
         else:
             default = "choose" if may_choose and visit.patient.email else "leave"
         yield Ways(visit, others, default, may_choose)
 
 
 def _others(visit: Visit, claimed: list[Slot]) -> list[Choice]:
-    """Whoever is free at the same time, then the next free time with anybody, then with whom it was."""
+    """The same time with somebody else, the next time with somebody else, and the next with whom it was."""
     row = visit.row
     book = slot.read(g.clinic.id, g.now, moving=row.id)
-    plan = book.plan
-    if row.service_id not in plan.services:
+    if row.service_id not in book.plan.services:
         return []
     wish = Wish(row.service_id, row.new_patient, location=row.location_id, staff=True)
-    since = max(local(row.starts_at, row.zone).date(), slot.today(plan, wish, g.now))
-    free = [
-        found
-        for found in slot.search(book, wish, since, since + SEARCHED).slots
-        if not any(_meet(found, other) for other in claimed)
-    ]
-    theirs = Wish(row.service_id, row.new_patient, row.practitioner_id, row.location_id, staff=True)
-    found = [other for other in free if other.start == row.starts_at]
-    found += [other for other in free if other.start > row.starts_at][:1]
-    found += filter(None, [slot.first(book, theirs, since)])
-    return _once(found, plan)
+    since = max(local(row.starts_at, row.zone).date(), slot.today(book.plan, wish, g.now))
+    slots = slot.search(book, wish, since, since + SEARCHED).slots
+    free = [found for found in slots if found.start >= row.starts_at and not any(_meet(found, one) for one in claimed)]
+    theirs = [found for found in free if found.practitioner == row.practitioner_id]
+    others = [found for found in free if found.practitioner != row.practitioner_id]
+    same_time = [found for found in others if found.start == row.starts_at][:1]
+    later = [found for found in others if found.start != row.starts_at][:1]
+    return [choice(found, book.plan) for found in (*same_time, *later, *theirs[:1])]
 
 
 def _meet(one: Slot, other: Slot) -> bool:
     return one.practitioner == other.practitioner and one.start < other.end and other.start < one.end
-
-
-def _once(found: list[Slot], plan: Plan) -> list[Choice]:
-    return list({(free.start, free.practitioner): choice(free, plan) for free in found}.values())

@@ -14,7 +14,7 @@ from wtforms.validators import Length
 
 from booking.actions import appointment as visits
 from booking.actions import outbox, slot
-from booking.domain.appointment import OPEN, OVER, Status, changeable_until
+from booking.domain.appointment import ASKED, OPEN, OVER, Status, Why, changeable_until
 from booking.domain.errors import BookingError, NotFound, NotOffered, PatientBusy, SlotTaken, TooLate, WrongStatus
 from booking.formats import ical
 from booking.formats.contact import NOTE_LENGTH, tidy_lines
@@ -60,6 +60,7 @@ class Page:
     change_until: datetime
     may_change: bool  # online; also cancelling
     is_new: bool  # made a moment ago
+    is_asked: bool  # to choose another time, since the clinic can't keep this one
     moved_from: datetime | None  # by its last change
     ended_by: str  # patient, staff or worker, once cancelled
     was_request: bool  # when it ended
@@ -210,7 +211,8 @@ def _page(visit: Appointment) -> Page:
     moved_from = last.what.get("moved_from")
     change_until = changeable_until(visit.starts_at, g.clinic.cancellation_notice)
     state = _state(visit)
-    in_time = g.now <= change_until or state in (State.REQUESTED, State.OFFERED)
+    is_asked = state is State.BOOKED and visit.needs_desk == ASKED
+    in_time = g.now <= change_until or is_asked or state in (State.REQUESTED, State.OFFERED)
     return Page(
         visit=visit,
         state=state,
@@ -223,7 +225,8 @@ def _page(visit: Appointment) -> Page:
         may_change=in_time and g.now < visit.starts_at and visit.status in OPEN,
         is_new=len(changes) == 1 and g.now < visit.created_at + LATELY,
         moved_from=datetime.fromisoformat(moved_from) if moved_from else None,
-        ended_by=last.by_kind if state is State.CANCELLED else "",
+        is_asked=is_asked,
+        ended_by=_ended_by(last) if state is State.CANCELLED else "",
         was_request=last.old_status == Status.PENDING,
         said=_said_by_desk(last, visit) if last.old_status == Status.PENDING else "",
         again=_again(visit, service),
@@ -238,6 +241,10 @@ def _state(visit: Appointment) -> State:
     if visit.status == Status.PENDING:
         return State.OFFERED if visit.waits_for == "patient" else State.REQUESTED
     return State.BOOKED if visit.status == Status.BOOKED else State.HERE
+
+
+def _ended_by(last: Change) -> str:
+    return "patient" if last.what.get("why") == Why.PATIENT else last.by_kind
 
 
 def _said_by_desk(last: Change, visit: Appointment) -> str:
