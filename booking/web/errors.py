@@ -177,10 +177,9 @@ def fault_words(code: str) -> str:
         case "unknown":
             return _("The clinic has no such entry")
         case "password-short":
-            return _("Use at least %(count)s characters. A few words that do not belong together do well", count=passwords.SHORTEST)
+            return _said_long_enough(passwords.SHORTEST)
         case "password-short-factor":
-            count = passwords.SHORTEST_WITH_FACTOR
-            return _("Use at least %(count)s characters. A few words that do not belong together do well", count=count)
+            return _said_long_enough(passwords.SHORTEST_WITH_FACTOR)
         case "password-long":
             return _("Use at most %(count)s characters", count=passwords.LONGEST)
         case "password-common":
@@ -188,6 +187,10 @@ def fault_words(code: str) -> str:
         case "idle-minutes":
             return _("Choose between 5 and 30 minutes")
     return _("Check this entry")
+
+
+def _said_long_enough(count: int) -> str:
+    return _("Use at least %(count)s characters. A few words that do not belong together do well", count=count)
 
 
 def _example_phone() -> str:
