@@ -55,6 +55,11 @@ def short_day(instant: datetime, zone: str, lang: str) -> str:
     return _short_day(instant.astimezone(ZoneInfo(zone)).date(), lang)
 
 
+def dated(instant: datetime, zone: str, lang: str) -> str:
+    """The date short, with its year: "Nov 24, 2026"."""
+    return _dated(instant.astimezone(ZoneInfo(zone)).date(), lang)
+
+
 def clock(instant: datetime, zone: str, lang: str) -> str:
     """The time of day as the language writes it: "9:20 am", "09:20".
 
@@ -140,6 +145,11 @@ def _day(on: date, lang: str) -> str:
 @lru_cache(maxsize=4096)
 def _short_day(on: date, lang: str) -> str:
     return format_skeleton("MMMEd", on, locale=locale_of(lang)).translate(_PLAIN)
+
+
+@lru_cache(maxsize=4096)
+def _dated(on: date, lang: str) -> str:
+    return format_date(on, "medium", locale_of(lang)).translate(_PLAIN)
 
 
 @lru_cache(maxsize=8192)

@@ -248,7 +248,8 @@ def record(visit: Appointment, old: Status | None, *, by: Caller, now: datetime,
     )
     action = of_visit(old, Status(visit.status), by.kind, what)
     object = thing(Kind.APPOINTMENT, visit.public_id)
-    facts = {name: str(value) for name, value in what.items()}
+    # What a step left behind so that it can be taken back is the history's business.
+    facts = {name: str(value) for name, value in what.items() if not isinstance(value, dict)}
     audit.record(visit.clinic_id, action, by=by, now=now, object=object, **facts)
 
 

@@ -14,9 +14,9 @@ FALLBACK = "en"
 
 
 def configure(app: Flask) -> None:
-    """Translations by Flask-Babel, and the filters |day, |short_day, |clock, |text, |phone and |phone_in(region)."""
+    """Translations by Flask-Babel, and filters: |day, |short_day, |dated, |clock, |text, |phone, |phone_in(region)."""
     Babel(app, locale_selector=locale)
-    for show in (day, short_day, clock, text, phone, phone_in):
+    for show in (day, short_day, dated, clock, text, phone, phone_in):
         app.add_template_filter(show)
 
 
@@ -45,6 +45,10 @@ def day(instant: datetime, zone: str) -> str:
 
 def short_day(instant: datetime, zone: str) -> str:
     return words.short_day(instant, zone, locale())
+
+
+def dated(instant: datetime, zone: str) -> str:
+    return words.dated(instant, zone, locale())
 
 
 def clock(instant: datetime, zone: str) -> str:

@@ -61,7 +61,7 @@ def kind_words(kind: str) -> str:
         case "patient":
             return _("A patient")
         case "public":
-            return _("Somebody not signed in")
+            return _("Somebody online, not signed in")
         case "key":
             return _("A program with an API key")
         case "worker":

@@ -171,7 +171,8 @@ def logout() -> ResponseReturnValue:
 def clinics() -> ResponseReturnValue:
     mine = records.clinics_of(g.staff.id)
     if len(mine) == 1:
-        return redirect(url_for("desk.today", clinic=mine[0].slug), 303)
+        is_practitioner = records.role(mine[0].id, g.staff.id) == "practitioner"
+        return redirect(url_for("desk.me" if is_practitioner else "desk.today", clinic=mine[0].slug), 303)
     return render_template("desk/clinics.html", clinics=mine)
 
 
