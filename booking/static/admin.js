@@ -13,8 +13,7 @@ async function answer(button) {
 }
 
 function take(page, id) {
-  const fresh = page.getElementById(id);
-  document.getElementById(id).replaceChildren(...fresh.childNodes);
+  document.getElementById(id)?.replaceChildren(...page.getElementById(id).childNodes);
 }
 
 document.addEventListener("submit", (event) => {

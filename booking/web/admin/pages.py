@@ -272,6 +272,11 @@ RULES = Page(
                     default=1440,
                 ),
                 Choice(key="notices", label=lazy("Mails to the clinic about what patients do"), options=_notices),
+                Flag(
+                    key="day_sheet",
+                    label=lazy("Mail tomorrow's day sheet to the clinic every evening"),
+                    hint=lazy("Times, and first names with the last one's initial."),
+                ),
                 Flag(key="day_sheet", label=lazy("Mail tomorrow's names and times to the clinic every evening at six")),
             ),
         ),
@@ -361,7 +366,7 @@ ROOMS = Page(
     lazy("Rooms and places"),
     (
         Section(
-            lazy("Rooms"),
+            "",
             (
                 Rows(
                     key="rooms",
@@ -556,7 +561,7 @@ TIME_OFF = Page(
     lazy("Time off"),
     (
         Section(
-            lazy("Time off"),
+            "",
             (
                 Rows(
                     key="time_off",
@@ -584,7 +589,7 @@ CLOSURES = Page(
     lazy("Closures"),
     (
         Section(
-            lazy("Closures"),
+            "",
             (
                 Rows(
                     key="closures",
