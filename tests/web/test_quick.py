@@ -183,9 +183,13 @@ def test_a_walk_in_comes_to_whoever_is_free_first(cy: Visitor, make: Make, set_c
 # In the way
 
 
+@pytest.mark.usefixtures("both_databases")
 def test_a_full_time_names_who_has_it_and_somebody_is_squeezed_in_for_a_reason(cy: Visitor, make: Make) -> None:
     make.appointment("Mon 09:00")
     eve = make.appointment("Mon 10:00", person=make.person("Eve Black"))
+    assert (
+        "Mon 11 Jan, 10:00 with Bo Andersen" in cy.open("/desk/elm/new?start=2027-01-11T10:00Z&practitioner=bo").words
+    )
     choose(cy, start="2027-01-11T10:00Z", practitioner="bo")
     assert "Mon 11 Jan, 10:00 is not free Bo Andersen has another visit then." in cy.words
     assert cy.link("Eve Black, 10:00–10:30, Bo Andersen") == f"/desk/elm/appointments/{eve.public_id}"

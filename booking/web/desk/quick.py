@@ -242,7 +242,22 @@ def _search() -> str:
     # The script asks for the part that changes.
     page = "desk/new_found.html" if "X-Part" in request.headers else "desk/new.html"
     said = _found_words(found) if text else ""
-    return render_template(page, text=text, found=found, said=said, carried=_carried(), is_walk_in=_is_walk_in())
+    return render_template(
+        page, text=text, found=found, said=said, carried=_carried(), wished=_wished(), is_walk_in=_is_walk_in()
+    )
+
+
+def _wished() -> str:
+    """The time that was chosen before the patient, in words; empty without one."""
+    if not request.values.get("start"):
+        return ""
+    plan = ask.plan()
+    start, zone = ask.instant(request.values["start"]), next(iter(plan.locations.values())).zone
+    day, time = i18n.short_day(start, zone), i18n.clock(start, zone)
+    who = ask.named(plan.practitioners, request.values.get("practitioner", ""))
+    if who is None:
+        return _("%(day)s, %(time)s", day=day, time=time)
+    return _("%(day)s, %(time)s with %(name)s", day=day, time=time, name=who.name)
 
 
 def _found_words(found: list[Found]) -> str:
