@@ -30,9 +30,9 @@ def owner(make: Make) -> FlaskClient:
     return client
 
 
-def entries(make: Make, **wanted: str) -> list[str]:
+def entries(make: Make, action: str | None = None) -> list[str]:
     with make.app.app_context():
-        return [f"{entry.action} {entry.object}" for entry in audit.search(make.elm, Wanted(**wanted))]
+        return [f"{entry.action} {entry.object}" for entry in audit.search(make.elm, Wanted(action=action))]
 
 
 def test_a_visits_story_is_read_with_who_and_whom_it_was_about(make: Make, owner: FlaskClient) -> None:
