@@ -20,11 +20,13 @@ import sqlalchemy as sa
 from flask import Flask
 
 from bench.book import Book, write
-from bench.measure import Caller, Cost
-from booking import create_app
+from bench.measure import BASE, Caller, Cost
+from booking import clock, create_app
+from booking.actions import staff
 from booking.settings import read as read_settings
 from booking.store import schema
 from booking.store.base import db
+from booking.store.clinic import by_slug
 from tests.servers import databases, postgres
 
 README = Path(__file__).parents[1] / "README.md"
@@ -71,13 +73,13 @@ def _run(kind: str, server: str, size: int, *, profile: bool) -> list[Line]:
         with app.app_context():
             book = write(size, datetime.now(UTC))
         print(f"{kind}: {book.visits:,} visits written in {time.monotonic() - began:.0f} s", file=sys.stderr)
-        lines = _lines(Caller(app, pid, book.key), book, profile=profile)
+        lines = _lines(Caller(app, pid, book.key), app, book, profile=profile)
         with app.app_context():
             db.engine.dispose()
         return lines
 
 
-def _lines(caller: Caller, book: Book, *, profile: bool) -> list[Line]:
+def _lines(caller: Caller, app: Flask, book: Book, *, profile: bool) -> list[Line]:
     slots = f"/api/v1/clinics/{book.clinic}/slots"
     day = next(d for d in (book.month + timedelta(days=n) for n in range(7)) if d.weekday() == 2)
     one = f"service={book.service}&practitioner={book.practitioner}&from={day}&to={day + timedelta(days=1)}"
@@ -100,7 +102,35 @@ def _lines(caller: Caller, book: Book, *, profile: bool) -> list[Line]:
         lines.append(Line(f"{name}, after a booking", target, cost))
     todo = [next(bookings) for _ in range(BOOKINGS)]
     lines.append(Line("one booking", 6, caller.cost(todo)))
+    lines.extend(_searches(caller, app, book, profile=profile))
     _profile(profile, "one booking", [next(bookings) for _ in range(100)])
+    return lines
+
+
+SEARCHES = {
+    "patient search among 100,000, by name": ("smith", "nguyen aiko", "mar", "jo sm", "an", "zielinski k", "brann"),
+    "patient search, name misspelt": ("smiht", "nugyen", "Zielinsky", "takahasi", "gutierez", "hernadnez ana"),
+    "patient search, by phone, e-mail or reference": ("79400042", "020 794 6", "aiko.smith", "@example", "00000042"),
+}
+
+
+def _searches(caller: Caller, app: Flask, book: Book, *, profile: bool) -> list[Line]:
+    """What the desk's page asks for while somebody types, each search as often as the others."""
+    browser = app.test_client()
+    with app.app_context():
+        now = clock.now()
+        link = staff.invite(by_slug(book.clinic).id, "cy@elm.example", name="Cy", role="owner", language="en", now=now)
+        browser.set_cookie("sid", staff.sign_in(link.rpartition("/")[2], now=now), domain="127.0.0.1")
+    path = f"/desk/{book.clinic}/patients"
+    page = browser.get(path, base_url=BASE).text
+    token = page.partition('name="csrf_token" value="')[2].partition('"')[0]
+    kept = [browser.get_cookie(name, domain="127.0.0.1") for name in ("sid", "anon")]
+    cookies = "; ".join(f"{cookie.key}={cookie.value}" for cookie in kept if cookie)
+    lines = []
+    for name, texts in SEARCHES.items():
+        todo = [caller.form(path, {"q": text, "csrf_token": token}, cookies, "#found") for text in texts]
+        lines.append(Line(name, 5, caller.cost(todo * (READS // len(todo)))))
+        _profile(profile, name, todo * 30)
     return lines
 
 

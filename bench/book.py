@@ -1,4 +1,4 @@
-"""A book to measure on: Elm Clinic, ten practitioners in five rooms of two places.
+"""A book to measure on: Elm Clinic, ten practitioners in five rooms of two places, 100,000 patients.
 
 The year ahead is full until its last five weeks, in which five of each day's eight hours are taken: about 20,000
 visits. A bigger book has the same year, and more years behind it, as if nothing were ever swept away.
@@ -16,8 +16,11 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
+from booking.demo.names import FAMILY, GIVEN
 from booking.domain.access import digest, new_secret
+from booking.domain.name import fold
 from booking.domain.time import tick_of
+from booking.store import patient
 from booking.store.access import Key
 from booking.store.appointment import Appointment, Change
 from booking.store.base import db, dialect, table
@@ -35,6 +38,7 @@ OPEN_END = 35  # days at the end of the year that have free times
 TAKEN = 5  # of the eight hours of such a day
 VISIT_TICKS = 12  # 45 minutes and 15 of turnover
 CHUNK = 10_000
+PATIENTS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,7 @@ def write(visits: int, now: datetime) -> Book:
         # Five million foreign keys need not be looked up one by one: `booking doctor` finds the book in order.
         db.session.execute(sa.text("SET LOCAL session_replication_role = replica"))
     clinic, service, place, people, rooms = _settings(now, key)
-    patients = _patients(clinic, max(visits // 5, 1), now)
+    patients = _patients(clinic, now)
     made = 0
     for chunk in _chunked(_times(visits, today, month)):
         made += _visits(chunk, clinic, service, place, people, rooms, patients, now)
@@ -149,22 +153,42 @@ def _settings(now: datetime, key: str) -> tuple[int, int, int, list[int], list[i
     return clinic.id, service.id, place.id, [one.id for one in people], [one.id for one in rooms]
 
 
-def _patients(clinic: int, number: int, now: datetime) -> list[int]:
+def _patients(clinic: int, now: datetime) -> list[int]:
     rows = [
         {
             "public_id": f"p{n:025}",
             "clinic_id": clinic,
             "identity": digest(f"patient {n}"),
-            "name": f"Patient {n}",
-            "email": f"patient{n}@example.com",
-            "phone": None,
+            "name": name,
+            "email": f"{fold(name).replace(' ', '.')}{n}@example.com",
+            "phone": f"+44207946{n:05}",
             "language": "en",
             "created_at": now,
         }
-        for n in range(number)
+        for n, name in enumerate(_names(PATIENTS))
     ]
     db.session.execute(sa.insert(Patient), rows)
-    return list(db.session.scalars(sa.select(Patient.id).order_by(Patient.id)))
+    ids = list(db.session.scalars(sa.select(Patient.id).order_by(Patient.id)))
+    for start in range(0, len(ids), CHUNK):
+        patient.rekey(ids[start : start + CHUNK])
+    return ids
+
+
+def _names(number: int) -> list[str]:
+    """Names as a town has them: a few that thousands share, most of a few, and a middle name for every fifth."""
+    chance = random.Random("elm")
+    parts = [
+        start + end
+        for start in ["b", "br", "d", "f", "g", "gr", "h", "k", "l", "m", "n", "p", "r", "s", "sh", "st", "t", "v", "z"]
+        for end in ["a", "e", "i", "o", "an", "en", "or"]
+    ]
+    given = [*GIVEN, *("".join(chance.choices(parts, k=2)).title() for _ in range(3_000))]
+    family = [*FAMILY, *("".join(chance.choices(parts, k=chance.choice((2, 3)))).title() for _ in range(30_000))]
+    first = chance.choices(given, [1 / (n + 5) for n in range(len(given))], k=2 * number)
+    last = chance.choices(family, [1 / (n + 20) for n in range(len(family))], k=number)
+    return [
+        f"{first[n]} {first[number + n]} {last[n]}" if n % 5 == 0 else f"{first[n]} {last[n]}" for n in range(number)
+    ]
 
 
 def _times(visits: int, today: date, month: date) -> Iterator[tuple[int, date, int]]:

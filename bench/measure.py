@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from werkzeug.datastructures import Headers
 from werkzeug.test import EnvironBuilder
@@ -53,6 +54,20 @@ class Caller:
         data = json.dumps(body).encode()
         environ = EnvironBuilder(
             path, base_url=BASE, method="POST", headers=headers, data=data, content_type="application/json"
+        ).get_environ()
+        return lambda: self._send(environ | {"wsgi.input": io.BytesIO(data)})
+
+    def form(self, path: str, fields: dict[str, str], cookies: str, part: str) -> Callable[[], bytes]:
+        """A function that sends a form as the script of a page does, which asks for one part of it."""
+        headers = Headers({"Cookie": cookies, "X-Part": part, "Sec-Fetch-Site": "same-origin"})
+        data = urlencode(fields).encode()
+        environ = EnvironBuilder(
+            path,
+            base_url=BASE,
+            method="POST",
+            headers=headers,
+            data=data,
+            content_type="application/x-www-form-urlencoded",
         ).get_environ()
         return lambda: self._send(environ | {"wsgi.input": io.BytesIO(data)})
 

@@ -218,7 +218,7 @@ def search(clinic_id: int, text: str, *, now: datetime, limit: int = 8) -> list[
     hits: dict[int, Match] = {}
     if len(reference) == REFERENCE_LENGTH:
         asked = {"clinic": clinic_id, "reference": reference}
-        hits = dict.fromkeys(db.session.connection().execute(OF_REFERENCE, asked).scalars(), Match.REFERENCE)
+        hits = dict.fromkeys(connection().execute(OF_REFERENCE, asked).scalars(), Match.REFERENCE)
     for id, match in patient_key.find(clinic_id, text, limit=limit):
         hits.setdefault(id, match)
     return found(clinic_id, hits, now=now)[:limit]
@@ -229,7 +229,7 @@ def found(clinic_id: int, hits: Mapping[int, Match | None], *, now: datetime) ->
     if not hits:
         return []
     asked = {"clinic": clinic_id, "patients": list(hits), "now": now}
-    rows = {row.id: row for row in db.session.connection().execute(FOUND, asked)}
+    rows = {row.id: row for row in connection().execute(FOUND, asked)}
     return [
         Found(id, row.public_id, row.name, row.phone, row.email, hits[id], _date(row.last), _date(row.next))
         for id in hits
@@ -249,8 +249,9 @@ def rekey(patients: Collection[int]) -> None:
     rows = db.session.execute(
         sa.select(owner, Patient.clinic_id, Patient.name, Patient.email, Patient.phone).where(owner.in_(patients))
     )
-    for id, clinic_id, name, email, phone in rows:
-        patient_key.add(clinic_id, id, patient_key.keys_of(name, email, phone))
+    patient_key.add_all(
+        (clinic_id, id, patient_key.keys_of(name, email, phone)) for id, clinic_id, name, email, phone in rows
+    )
     db.session.execute(sa.update(Patient).where(owner.in_(patients)).values(keys_version=patient_key.VERSION))
 
 

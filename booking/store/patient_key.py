@@ -14,7 +14,7 @@ times the rows, and so do words stored with each letter left out in turn.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from enum import IntEnum
 from functools import cache
@@ -31,7 +31,7 @@ from booking.store.base import Base, UTCDateTime, connection, db, dialect, inser
 
 VERSION = 1  # of the rules by which keys are made: raise it with them, and `booking migrate` writes all keys anew
 LENGTH = 120
-SCANNED = 4000  # keys looked at for one typed beginning; that many have it only if it is a letter or two
+SCANNED = 2000  # keys looked at for one typed beginning; that many have it only if it is a letter or two
 FOUND = 100  # of them, the whole words first and then the newest patients
 SHORTEST, DISTINCT = 2, 3  # letters or digits: below them nothing is looked for; from there on they tell people apart
 LAST = "\U0010ffff"  # sorts after every character
@@ -91,8 +91,18 @@ ADD = {name: insert.returning(patient_key.c.key) for name, insert in insert_or_i
 
 def add(clinic_id: int, patient_id: int, keys: Collection[str]) -> None:
     """Let the patient be found by these keys too, in the caller's transaction."""
-    rows = [{"clinic_id": clinic_id, "key": key, "patient_id": patient_id} for key in sorted(keys)]
-    connection().execute(ADD[dialect()], rows)
+    add_all([(clinic_id, patient_id, keys)])
+
+
+def add_all(patients: Iterable[tuple[int, int, Collection[str]]]) -> None:
+    """Let patients (clinic, id) be found by these keys too, in the caller's transaction."""
+    rows = [
+        {"clinic_id": clinic_id, "key": key, "patient_id": patient_id}
+        for clinic_id, patient_id, keys in patients
+        for key in sorted(keys)
+    ]
+    if rows:
+        connection().execute(ADD[dialect()], rows)
 
 
 def forget(patients: Collection[int]) -> None:
@@ -143,8 +153,8 @@ def _beginning(others: int) -> sa.Select[int, str, bool, datetime]:
 
 
 @cache
-def _any_beginning(database: str) -> sa.Select[int, str, bool, datetime]:
-    """Keys that begin with any of the texts in `lows`."""
+def _any_beginning(database: str, others: int) -> sa.Select[int, str, bool, datetime]:
+    """Keys that begin with any of the texts in `lows` and have so many other texts in them."""
     low: sa.ColumnElement[str]
     if database == "postgresql":
         low = sa.func.unnest(sa.bindparam("lows", type_=postgresql.ARRAY(sa.Text))).column_valued("low")
@@ -153,7 +163,12 @@ def _any_beginning(database: str) -> sa.Select[int, str, bool, datetime]:
     key = patient_key.c.key
     found = (
         sa.select(patient_key.c.patient_id, key, sa.false().label("is_whole"))
-        .where(patient_key.c.clinic_id == sa.bindparam("clinic"), key >= low, key < low + LAST)
+        .where(
+            patient_key.c.clinic_id == sa.bindparam("clinic"),
+            key >= low,
+            key < low + LAST,
+            *(key.like(sa.bindparam(f"other{n}")) for n in range(others)),
+        )
         .limit(FOUND)
         .subquery()
     )
@@ -166,10 +181,10 @@ def find(clinic_id: int, text: str, *, limit: int) -> list[tuple[int, Match]]:
     Likest first; of those alike, whole words before beginnings, then who came last or is to come, then the newest.
     """
     best: dict[int, tuple[int, bool, float, int]] = {}
-    for match, hits in _tries(clinic_id, text):
+    for match, look in _tries(clinic_id, text):
         if match is Match.SLIP and best:
             break
-        for hit in hits:
+        for hit in look():
             rank = (
                 match.value,
                 not hit.is_whole,
@@ -183,25 +198,25 @@ def find(clinic_id: int, text: str, *, limit: int) -> list[tuple[int, Match]]:
     return [(patient_id, Match(rank[0])) for patient_id, rank in ranked]
 
 
-def _tries(clinic_id: int, text: str) -> Iterator[tuple[Match, Iterable[Hit]]]:
-    """What the text may mean, likeliest first. Each is looked for only when the ones before are not enough."""
+def _tries(clinic_id: int, text: str) -> Iterator[tuple[Match, Callable[[], Iterable[Hit]]]]:
+    """What the text may mean, likeliest first, each with the way to look for it."""
     typed = text.strip()
     if "@" in typed:
-        yield Match.EMAIL, _begins(clinic_id, "e", typed.casefold())
+        yield Match.EMAIL, lambda: _begins(clinic_id, "e", typed.casefold())
         return
     if not any(char.isalpha() for char in typed):
-        yield Match.PHONE, _phones(clinic_id, typed)
+        yield Match.PHONE, lambda: _phones(clinic_id, typed)
         return
     parts = list(dict.fromkeys(words(typed)))
     spellings = [parts] if parts == together(parts) else [parts, together(parts)]
     if max(map(len, parts), default=0) < SHORTEST:
         return
-    yield Match.NAME, [hit for spelling in spellings for hit in _named(clinic_id, "n", spelling)]
+    yield Match.NAME, lambda: [hit for spelling in spellings for hit in _named(clinic_id, "n", spelling)]
     if " " not in typed:
-        yield Match.EMAIL, _begins(clinic_id, "e", typed.casefold())
+        yield Match.EMAIL, lambda: _begins(clinic_id, "e", typed.casefold())
     heard = [[sound(part) for part in spelling] for spelling in spellings]
-    yield Match.SOUND, [hit for sounds in heard for hit in _named(clinic_id, "s", sounds, whole_below=DISTINCT)]
-    yield Match.SLIP, _slipped(clinic_id, parts)
+    yield Match.SOUND, lambda: [hit for one in heard for hit in _named(clinic_id, "s", one, whole_below=DISTINCT)]
+    yield Match.SLIP, lambda: _slipped(clinic_id, parts)
 
 
 def _phones(clinic_id: int, typed: str) -> Iterator[Hit]:
@@ -229,26 +244,30 @@ def _begins(clinic_id: int, kind: str, text: str, *, end: str = "", others: Sequ
     low = (kind + text + end)[:LENGTH]
     asked: dict[str, object] = {f"other{n}": other for n, other in enumerate(others)}
     asked |= {"clinic": clinic_id, "low": low, "high": low + LAST, "whole": f"{kind}{text}!"}
-    rows = db.session.connection().execute(_beginning(len(others)), asked)
+    rows = connection().execute(_beginning(len(others)), asked)
     return [Hit._make(row) for row in rows]
 
 
 def _slipped(clinic_id: int, parts: list[str]) -> list[Hit]:
-    """Names in which the longest of these words has one slip at most, and each of the others too."""
+    """Names in which the longest of these words has one slip at most, and each of the others too, after its first
+    letter."""
     lead = max(parts, key=len)
     others = [part for part in parts if part != lead]
     if len(lead) < DISTINCT + 1:
         return []
     end = "" if len(lead) > 2 * DISTINCT - 1 and lead == parts[-1] else " "  # it may be typed to half only
     lows = [f"n{slip}{end}" for slip in sorted(slips(lead) | {lead})]
-    rows = db.session.connection().execute(_any_beginning(dialect()), {"clinic": clinic_id, "lows": lows})
+    asked: dict[str, object] = {f"other{n}": f"% {other[0]}%" for n, other in enumerate(others)}
+    asked |= {"clinic": clinic_id, "lows": lows}
+    rows = connection().execute(_any_beginning(dialect(), len(others)), asked)
+    heard = [(other, sound(other)) for other in others]
     hits = []
     for patient_id, key, _, visited_at in rows:
         first, *rest = key[1:].split()
-        if all(any(_is_like(word, other) for word in rest) for other in others):
+        if all(any(_is_like(word, *other) for word in rest) for other in heard):
             hits.append(Hit(patient_id, key, is_slip(first, lead), visited_at))
     return hits
 
 
-def _is_like(word: str, typed: str) -> bool:
-    return word.startswith(typed) or is_slip(word, typed) or sound(word) == sound(typed)
+def _is_like(word: str, typed: str, heard: str) -> bool:
+    return word.startswith(typed) or is_slip(word, typed) or sound(word) == heard
