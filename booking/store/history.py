@@ -49,15 +49,33 @@ class Mail:
     phoned_by: str
 
 
+CHANGES = (
+    sa.select(Change, Staff.name, Key.name)
+    .outerjoin(Staff, sa.and_(Change.by_kind == "staff", Staff.id == Change.by_id))
+    .outerjoin(Key, sa.and_(Change.by_kind == "key", Key.id == Change.by_id))
+    .where(Change.clinic_id == sa.bindparam("clinic"), Change.appointment_id == sa.bindparam("visit"))
+    .order_by(Change.id)
+)
+MAILS = (
+    sa.select(
+        Message.kind,
+        Message.role,
+        Message.address,
+        Message.state,
+        Message.due_at,
+        Message.ended_at,
+        Message.phoned_at,
+        sa.func.coalesce(Staff.name, ""),
+    )
+    .outerjoin(Staff, Staff.id == Message.phoned_by)
+    .where(Message.clinic_id == sa.bindparam("clinic"), Message.appointment_id == sa.bindparam("visit"))
+    .order_by(Message.id)
+)
+
+
 def of(visit: Appointment) -> list[Entry]:
     """The visit's history, oldest first."""
-    query = (
-        sa.select(Change, Staff.name, Key.name)
-        .outerjoin(Staff, sa.and_(Change.by_kind == "staff", Staff.id == Change.by_id))
-        .outerjoin(Key, sa.and_(Change.by_kind == "key", Key.id == Change.by_id))
-        .where(Change.clinic_id == visit.clinic_id, Change.appointment_id == visit.id)
-        .order_by(Change.id)
-    )
+    rows = db.session.execute(CHANGES, {"clinic": visit.clinic_id, "visit": visit.id})
     return [
         Entry(
             id=change.id,
@@ -69,25 +87,10 @@ def of(visit: Appointment) -> list[Entry]:
             what=change.what,
             reason=unseal(change.reason, f"change.reason:{visit.public_id}").decode() if change.reason else "",
         )
-        for change, staff, key in db.session.execute(query)
+        for change, staff, key in rows
     ]
 
 
 def mails(visit: Appointment) -> list[Mail]:
     """The messages about a visit, to whomever, oldest first."""
-    query = (
-        sa.select(
-            Message.kind,
-            Message.role,
-            Message.address,
-            Message.state,
-            Message.due_at,
-            Message.ended_at,
-            Message.phoned_at,
-            sa.func.coalesce(Staff.name, ""),
-        )
-        .outerjoin(Staff, Staff.id == Message.phoned_by)
-        .where(Message.clinic_id == visit.clinic_id, Message.appointment_id == visit.id)
-        .order_by(Message.id)
-    )
-    return [Mail(*row) for row in db.session.execute(query)]
+    return [Mail(*row) for row in db.session.execute(MAILS, {"clinic": visit.clinic_id, "visit": visit.id})]

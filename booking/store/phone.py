@@ -43,38 +43,42 @@ class Call:
 
 MISSED = (
     Message.role == Recipient.PATIENT.value,
-    Message.state == "failed",
+    Message.state == sa.literal_column("'failed'"),  # said as it is for the partial index
     Message.appointment_id.is_not(None),
+)
+
+
+later = aliased(Message)
+# Whatever reached the patient afterwards told them how the visit stands.
+HEARD = sa.exists().where(
+    later.appointment_id == Message.appointment_id,
+    later.role == Message.role,
+    later.state == "sent",
+    later.id > Message.id,
+)
+# Asked for every page of the desk, which says how many there are.
+CALLS = (
+    sa.select(Message, Appointment, Patient, Actor.name, Location.name)
+    .join(Appointment, Appointment.id == Message.appointment_id)
+    .join(Patient, Patient.id == Appointment.patient_id)
+    .join(Actor, Actor.id == Appointment.practitioner_id)
+    .join(Location, Location.id == Appointment.location_id)
+    .where(
+        Message.clinic_id == sa.bindparam("clinic"),
+        *MISSED,
+        Message.phoned_at.is_(None),
+        Appointment.ends_at > sa.bindparam("after"),
+        ~HEARD,
+    )
+    .order_by(Message.appointment_id, Message.id)
 )
 
 
 def calls(clinic_id: int, now: datetime) -> list[Call]:
     """Whom the desk has to phone, the most urgent first; one call for each visit."""
-    later = aliased(Message)
-    # Whatever reached the patient afterwards told them how the visit stands.
-    heard = sa.exists().where(
-        later.appointment_id == Message.appointment_id,
-        later.role == Message.role,
-        later.state == "sent",
-        later.id > Message.id,
-    )
-    query = (
-        sa.select(Message, Appointment, Patient, Actor.name, Location.name)
-        .join(Appointment, Appointment.id == Message.appointment_id)
-        .join(Patient, Patient.id == Appointment.patient_id)
-        .join(Actor, Actor.id == Appointment.practitioner_id)
-        .join(Location, Location.id == Appointment.location_id)
-        .where(
-            Message.clinic_id == clinic_id,
-            *MISSED,
-            Message.phoned_at.is_(None),
-            Appointment.ends_at > now - KEPT,
-            ~heard,
-        )
-        .order_by(Message.appointment_id, Message.id)
-    )
+    rows_found = db.session.execute(CALLS, {"clinic": clinic_id, "after": now - KEPT})
     found = []
-    for _, rows in groupby(db.session.execute(query), key=lambda row: row[0].appointment_id):
+    for _, rows in groupby(rows_found, key=lambda row: row[0].appointment_id):
         missed = list(rows)
         _message, visit, patient, practitioner, location = missed[-1]
         call = _call([row[0] for row in missed], visit, patient, practitioner, location)
