@@ -64,7 +64,7 @@ function mayMove(item) {
 
 function pickUp(item) {
   const ghost = item.cloneNode(true);
-  ghost.querySelector("a").removeAttribute("href");
+  for (const name of ["href", "data-v", "data-swap"]) ghost.querySelector("a").removeAttribute(name);
   ghost.classList.add("b-ghost");
   ghost.setAttribute("aria-hidden", "true");
   for (const letter of ["l", "o"]) ghost.classList.remove(letter + number(item, letter));

@@ -21,8 +21,9 @@ from booking.web import i18n
 from booking.web.desk import words
 
 SERVICES = 8  # colours
-SCALES = {1: 24, 2: 12}  # pixels of a row by the rows of the shortest visit, which has to be a target of 24
+SCALES = {1: 12, 2: 12}  # pixels of a row by the rows of the shortest visit, so that it is a target of 24
 SCALE = 8
+ONE_LINE = 32  # pixels: a lower visit has room for one line
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,8 @@ class Pen:
             classes += f" l{lane.number} o{lane.of}"
         if is_over:
             classes += " b-over"
+        if (head.stop - head.start) * self.scale < ONE_LINE:
+            classes += " b-one"
         parts = [f"b-rest s{p.start - head.start} d{p.stop - p.start} l{tail}" for p in course.rests]
         parts += [f"b-again s{p.start - head.start} d{p.stop - p.start}" for p in course.again]
         parts += [f"b-turn s{p.start - head.start} d{p.stop - p.start}" for p in course.turnover]
