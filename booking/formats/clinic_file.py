@@ -626,8 +626,8 @@ def _check_overlaps(spot: read.Spot, practitioner: Practitioner, zones: Mapping[
 def _days_of(line: Hours | ExtraHours, practitioner: Practitioner) -> Iterator[date]:
     """The days of a line, over a span in which any two lines that ever meet do so at least once.
 
-    Once every line has begun, their pattern repeats after the common multiple of their weeks; a year more shows
-    how zones with different daylight saving meet.
+    Once both have begun, their pattern repeats after the common multiple of their weeks; a year more shows how zones
+    with different daylight saving meet.
     """
     if isinstance(line, ExtraHours):
         yield line.on
@@ -636,7 +636,8 @@ def _days_of(line: Hours | ExtraHours, practitioner: Practitioner) -> Iterator[d
     known += [extra.on for extra in practitioner.extra_hours] or [date(2026, 1, 5)]
     begun = [hours.since for hours in practitioner.hours if hours.since]
     begun += [extra.on for extra in practitioner.extra_hours]
-    span = math.lcm(*(hours.weeks for hours in practitioner.hours)) + 53
+    weeks = {hours.weeks for hours in practitioner.hours} or {1}
+    span = max(math.lcm(one, other) for one in weeks for other in weeks) + 53
     earliest, latest = min(known) - timedelta(weeks=53), max(begun, default=min(known)) + timedelta(weeks=span)
     day = max(line.since or earliest, earliest)
     anchor = line.since or day

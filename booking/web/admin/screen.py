@@ -80,6 +80,15 @@ class Screen:
             return str(self.page.new)
         return str(self.page.heading) % {"name": pages.first(table_at(self.tree, self.path)["name"])}
 
+    def label_of(self, name: str) -> str:
+        """What an input belongs to: its field, or its row of a list."""
+        key, _, inside = name.partition(".")
+        found = next(each for each in self.page.fields if each.key == key)
+        number = inside.partition(".")[0]
+        if isinstance(found, Rows) and number.isdigit():
+            return str(found.row) % {"number": int(number) + 1}
+        return str(found.label)
+
     @property
     def is_removal(self) -> bool:
         return is_removal()
