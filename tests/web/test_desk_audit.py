@@ -63,6 +63,7 @@ def test_everything_about_a_patient_is_found_and_nothing_about_others(make: Make
         by, public_id = Caller("staff", 1), patient.public_id
         change = transaction(audit.record)
         change(make.elm, "patient.changed", by=by, now=make.now, object=f"patient:{patient.id}", field="phone")
+    assert f"{AUDIT}?patient={public_id}" in owner.get(f"/desk/elm/patients/{public_id}").text
     page = owner.get(f"{AUDIT}?patient={public_id}").text
     assert "About Ada Lovelace" in page
     assert "Changed a patient’s record" in page
