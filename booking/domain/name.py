@@ -113,7 +113,7 @@ class Likeness(IntEnum):
 def likeness(one: str, other: str) -> Likeness:
     """How much two names look like one person's. Short words have to be equal: Ada and Ida are two sisters."""
     first, second = words(one), words(other)
-    if sorted(together(first)) == sorted(together(second)) or "".join(first) == "".join(second):
+    if sorted(first) == sorted(second) or sorted(together(first)) == sorted(together(second)):
         return Likeness.SAME
     fewer, more = sorted((first, second), key=len)
     if len(fewer) < 2 and len(more) > 1:

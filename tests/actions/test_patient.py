@@ -331,23 +331,31 @@ PAIRS = [
     (("Ada Lovelace", OLD, MOBILE), ("Ada", OLD, MOBILE), False),
     (("María de la Cruz", OLD, None), ("Maria Delacruz", OLD, None), True),
     (("Eve Adams", OLD, None), ("Adam Evans", NEW, None), False),
+    (("Eve Adams", OLD, None), ("Adams, Eve", None, MOBILE), True),
+    (("O’Brien", OLD, None), ("OBrien", OLD, None), True),
 ]
 
 
+def test_records_of_one_person_are_told_from_those_of_two() -> None:
+    for one, other, is_one in PAIRS:
+        first, second = (Patient(name=name, email=email, phone=phone) for name, email, phone in (one, other))
+        assert (record.compared(first, second) is not None) == is_one, (one, other)
+
+
 @pytest.mark.usefixtures("both_databases")
-def test_records_of_one_person_are_told_from_those_of_two(app: Flask, make: Make, cy: Caller) -> None:
-    for number, (one, other, is_one) in enumerate(PAIRS):
-        clinic = make.clinic(slug=f"elm{number}")
-        with app.app_context():
-            ids = [
-                patient.find_or_add(clinic, Person(name, email, phone, "en"), make.now)[0]
-                for name, email, phone in (one, other)
-            ]
-            for id in ids[:1] * (number == 0):
-                assert record.family(db.session.get_one(Patient, id)) == []
-            found = [(pair.first.id, pair.second.id) for pair in record.duplicates(clinic)]
-            assert found == ([tuple(ids)] if is_one else []), (one, other)
-            db.session.commit()
+def test_duplicates_are_found_by_phone_by_address_and_by_name(app: Flask, make: Make) -> None:
+    people = [
+        *(("Ada Lovelace", OLD, None), ("Ada Lovelase", OLD, MOBILE), ("Ada Lovelas", None, MOBILE)),
+        *(("Eve Adams", NEW, None), ("Adams, Eve", None, "+16305550177"), ("Ivy Adams", NEW, None)),
+    ]
+    clinic = make.elm
+    with app.app_context():
+        ids = [patient.find_or_add(clinic, Person(*person, "en"), make.now)[0] for person in people]
+        found = [(ids.index(pair.first.id), ids.index(pair.second.id)) for pair in record.duplicates(clinic)]
+        assert sorted(found) == [(0, 1), (1, 2), (3, 4)]
+        eve = db.session.get_one(Patient, ids[3])
+        assert [ids.index(other.id) for other in record.alike(eve)] == [4]
+        assert [ids.index(other.id) for other in record.family(eve)] == [5]
 
 
 def test_records_told_apart_are_not_listed_again(app: Flask, make: Make, cy: Caller) -> None:

@@ -131,7 +131,6 @@ def test_whole_words_come_first_and_then_who_came_last(app: Flask, make: Make) -
     assert names == ["Ann Gray", "Ann Fry", "Anna Fry", "Annabel Fry"]
 
 
-@pytest.mark.usefixtures("both_databases")
 def test_a_visits_reference_finds_its_patient_however_it_is_read(app: Flask, make: Make) -> None:
     visit = make.appointment("Tue 09:00")
     said = visit.reference.replace("0", "o").replace("1", "l").lower()
@@ -148,7 +147,6 @@ def test_who_is_found_comes_with_the_days_of_the_last_and_the_next_visit(app: Fl
     assert (found.last_on, found.next_on) == (date(2027, 1, 12), date(2027, 1, 14))
 
 
-@pytest.mark.usefixtures("both_databases")
 def test_patients_from_before_there_were_keys_get_theirs(app: Flask, make: Make) -> None:
     with app.app_context():
         [ada, _] = add(make.elm, make, *PEOPLE[:2])
