@@ -69,6 +69,11 @@ class Screen:
         return int(self.tree["clinic"]["revision"])
 
     @property
+    def read_at(self) -> str:
+        """The revision at which what stands in the form was read. Who was told of later changes has seen them."""
+        return request.form.get("revision", "") if self.differences is None and request.form else str(self.revision)
+
+    @property
     def is_refused(self) -> bool:
         return self.status >= 400
 
