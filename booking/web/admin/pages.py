@@ -10,7 +10,7 @@ from typing import Any
 from unicodedata import normalize
 
 from flask_babel import gettext as _
-from flask_babel import lazy_gettext as lazy
+from flask_babel import lazy_gettext
 from flask_babel.speaklater import LazyString
 
 from booking.web.admin.fields import (
@@ -173,12 +173,14 @@ def new_slug(tree: Tree, kind: str, name: str) -> str:
 # The pages
 
 NEW_SLUG = Section(
-    lazy("Web address"),
+    lazy_gettext("Web address"),
     (
         Field(
             key="slug",
-            label=lazy("Name in web addresses"),
-            hint=lazy("Letters a-z, digits and -. Left empty, it is made from the name. It can't be changed later."),
+            label=lazy_gettext("Name in web addresses"),
+            hint=lazy_gettext(
+                "Letters a-z, digits and -. Left empty, it is made from the name. It can't be changed later."
+            ),
             attributes={"maxlength": 40},
         ),
     ),
@@ -187,66 +189,72 @@ LONG, SHORT = {"maxlength": 4000, "rows": 5}, {"maxlength": 2000, "rows": 3}
 
 CLINIC = Page(
     "clinic",
-    lazy("Clinic"),
+    lazy_gettext("Clinic"),
     (
         Section(
-            lazy("How people know you"),
+            lazy_gettext("How people know you"),
             (
-                Field(key="name", label=lazy("Name"), attributes={"maxlength": 100}),
+                Field(key="name", label=lazy_gettext("Name"), attributes={"maxlength": 100}),
                 Field(
                     key="phone",
-                    label=lazy("Phone"),
-                    hint=lazy("As you write it. It stands on every page and in every mail."),
+                    label=lazy_gettext("Phone"),
+                    hint=lazy_gettext("As you write it. It stands on every page and in every mail."),
                     attributes={"inputmode": "tel"},
                 ),
-                Field(key="email", label=lazy("E-mail"), hint=lazy("Answers to mails arrive there.")),
-                Field(key="website", label=lazy("Website (optional)"), attributes={"inputmode": "url"}),
+                Field(key="email", label=lazy_gettext("E-mail"), hint=lazy_gettext("Answers to mails arrive there.")),
+                Field(key="website", label=lazy_gettext("Website (optional)"), attributes={"inputmode": "url"}),
                 Field(
                     key="region",
-                    label=lazy("Country"),
-                    hint=lazy("Two letters such as US; phone numbers are read and shown as people write them there."),
+                    label=lazy_gettext("Country"),
+                    hint=lazy_gettext(
+                        "Two letters such as US; phone numbers are read and shown as people write them there."
+                    ),
                     attributes={"maxlength": 2},
                 ),
                 Words(
                     key="languages",
-                    label=lazy("Languages"),
-                    hint=lazy("Such as en, es. Texts need the first; a language that you take away loses its texts."),
+                    label=lazy_gettext("Languages"),
+                    hint=lazy_gettext(
+                        "Such as en, es. Texts need the first; a language that you take away loses its texts."
+                    ),
                 ),
             ),
         ),
         Section(
-            lazy("What patients read"),
+            lazy_gettext("What patients read"),
             (
                 Text(
                     key="contact",
-                    label=lazy("Contact"),
-                    hint=lazy("When the phone is answered, what to do in between."),
+                    label=lazy_gettext("Contact"),
+                    hint=lazy_gettext("When the phone is answered, what to do in between."),
                     long=True,
                     attributes=LONG,
                 ),
                 Text(
                     key="privacy",
-                    label=lazy("Privacy"),
-                    hint=lazy("What happens with what they enter; shown at the form."),
+                    label=lazy_gettext("Privacy"),
+                    hint=lazy_gettext("What happens with what they enter; shown at the form."),
                     long=True,
                     attributes=LONG,
                 ),
                 Texts(
                     key="before_you_come",
-                    label=lazy("Before you come"),
-                    hint=lazy("A list on the confirmation and in the mail."),
-                    row=lazy("Line %(number)s"),
-                    add=lazy("Add a line"),
-                    fields=(Text(key="text", label=lazy("Text")), Hidden(key="was", label="")),
+                    label=lazy_gettext("Before you come"),
+                    hint=lazy_gettext("A list on the confirmation and in the mail."),
+                    row=lazy_gettext("Line %(number)s"),
+                    add=lazy_gettext("Add a line"),
+                    fields=(Text(key="text", label=lazy_gettext("Text")), Hidden(key="was", label="")),
                     ordered=True,
                 ),
                 Texts(
                     key="conditions",
-                    label=lazy("Reasons for a visit"),
-                    hint=lazy("Patients can start from one of them. A new wording follows wherever it is used."),
-                    row=lazy("Reason %(number)s"),
-                    add=lazy("Add a reason"),
-                    fields=(Text(key="text", label=lazy("Reason")), Hidden(key="was", label="")),
+                    label=lazy_gettext("Reasons for a visit"),
+                    hint=lazy_gettext(
+                        "Patients can start from one of them. A new wording follows wherever it is used."
+                    ),
+                    row=lazy_gettext("Reason %(number)s"),
+                    add=lazy_gettext("Add a reason"),
+                    fields=(Text(key="text", label=lazy_gettext("Reason")), Hidden(key="was", label="")),
                     ordered=True,
                 ),
             ),
@@ -257,53 +265,60 @@ CLINIC = Page(
 
 RULES = Page(
     "rules",
-    lazy("Booking rules"),
+    lazy_gettext("Booking rules"),
     (
         Section(
-            lazy("Confirming"),
+            lazy_gettext("Confirming"),
             (
                 Choice(
-                    key="confirmation", label=lazy("A visit that a patient books is confirmed"), options=_confirmations
+                    key="confirmation",
+                    label=lazy_gettext("A visit that a patient books is confirmed"),
+                    options=_confirmations,
                 ),
                 Number(
                     key="request_lapses",
-                    label=lazy("Minutes after which an unanswered request ends"),
-                    hint=lazy("1440 is a day. It never waits past the visit's own notice."),
+                    label=lazy_gettext("Minutes after which an unanswered request ends"),
+                    hint=lazy_gettext("1440 is a day. It never waits past the visit's own notice."),
                     default=1440,
                 ),
-                Choice(key="notices", label=lazy("Mails to the clinic about what patients do"), options=_notices),
+                Choice(
+                    key="notices", label=lazy_gettext("Mails to the clinic about what patients do"), options=_notices
+                ),
                 Flag(
                     key="day_sheet",
-                    label=lazy("Mail tomorrow's day sheet to the clinic every evening"),
-                    hint=lazy("Times, and first names with the last one's initial."),
+                    label=lazy_gettext("Mail tomorrow's day sheet to the clinic every evening"),
+                    hint=lazy_gettext("Times, and first names with the last one's initial."),
                 ),
-                Flag(key="day_sheet", label=lazy("Mail tomorrow's names and times to the clinic every evening at six")),
+                Flag(
+                    key="day_sheet",
+                    label=lazy_gettext("Mail tomorrow's names and times to the clinic every evening at six"),
+                ),
             ),
         ),
         Section(
-            lazy("Limits for patients"),
+            lazy_gettext("Limits for patients"),
             (
                 Number(
                     key="minimum_notice",
-                    label=lazy("Minutes before a start until which it can be booked online"),
+                    label=lazy_gettext("Minutes before a start until which it can be booked online"),
                     default=120,
                 ),
-                Number(key="horizon", label=lazy("Days ahead that can be booked online"), default=60),
+                Number(key="horizon", label=lazy_gettext("Days ahead that can be booked online"), default=60),
                 Number(
                     key="cancellation_notice",
-                    label=lazy("Minutes before a start until which patients can change or cancel online"),
-                    hint=lazy("Later than this the page asks them to phone. 720 is twelve hours."),
+                    label=lazy_gettext("Minutes before a start until which patients can change or cancel online"),
+                    hint=lazy_gettext("Later than this the page asks them to phone. 720 is twelve hours."),
                     default=720,
                 ),
                 Number(
                     key="open_visits_per_patient",
-                    label=lazy("Future visits that one patient may have"),
-                    hint=lazy("A new patient may have one. The desk can book more."),
+                    label=lazy_gettext("Future visits that one patient may have"),
+                    hint=lazy_gettext("A new patient may have one. The desk can book more."),
                     default=4,
                 ),
                 Number(
                     key="hold_minutes",
-                    label=lazy("Minutes that a time is held while the form is filled in"),
+                    label=lazy_gettext("Minutes that a time is held while the form is filled in"),
                     default=10,
                 ),
             ),
@@ -313,86 +328,93 @@ RULES = Page(
 
 LOCATION = Page(
     "locations",
-    lazy("Locations"),
+    lazy_gettext("Locations"),
     (
         Section(
-            lazy("Where it is"),
+            lazy_gettext("Where it is"),
             (
-                Field(key="name", label=lazy("Name"), attributes={"maxlength": 100}),
+                Field(key="name", label=lazy_gettext("Name"), attributes={"maxlength": 100}),
                 Lines(
-                    key="address", label=lazy("Address"), hint=lazy("One line on each line."), attributes={"rows": 3}
+                    key="address",
+                    label=lazy_gettext("Address"),
+                    hint=lazy_gettext("One line on each line."),
+                    attributes={"rows": 3},
                 ),
-                Field(key="zone", label=lazy("Time zone"), hint=lazy("Such as America/Chicago")),
+                Field(key="zone", label=lazy_gettext("Time zone"), hint=lazy_gettext("Such as America/Chicago")),
                 Field(
                     key="phone",
-                    label=lazy("Phone of its own (optional)"),
+                    label=lazy_gettext("Phone of its own (optional)"),
                     attributes={"inputmode": "tel"},
                 ),
                 Decimal(
                     key="latitude",
-                    label=lazy("Latitude (optional)"),
-                    hint=lazy("In degrees, such as 41.995, for the map and calendars."),
+                    label=lazy_gettext("Latitude (optional)"),
+                    hint=lazy_gettext("In degrees, such as 41.995, for the map and calendars."),
                     attributes={"inputmode": "decimal"},
                 ),
-                Decimal(key="longitude", label=lazy("Longitude (optional)"), attributes={"inputmode": "decimal"}),
+                Decimal(
+                    key="longitude", label=lazy_gettext("Longitude (optional)"), attributes={"inputmode": "decimal"}
+                ),
                 Field(
                     key="map_url",
-                    label=lazy("Link to a map (optional)"),
-                    hint=lazy("Without one it is made from the coordinates or the address."),
+                    label=lazy_gettext("Link to a map (optional)"),
+                    hint=lazy_gettext("Without one it is made from the coordinates or the address."),
                 ),
             ),
         ),
         Section(
-            lazy("How to find the door"),
+            lazy_gettext("How to find the door"),
             (
                 Text(
                     key="directions",
-                    label=lazy("Directions"),
-                    hint=lazy("The last fifty metres, readable without a map. They stand in every mail and invite."),
+                    label=lazy_gettext("Directions"),
+                    hint=lazy_gettext(
+                        "The last fifty metres, readable without a map. They stand in every mail and invite."
+                    ),
                     long=True,
                     attributes=SHORT,
                 ),
-                Text(key="parking", label=lazy("Parking (optional)"), long=True, attributes=SHORT),
-                Text(key="transit", label=lazy("Bus and train (optional)"), long=True, attributes=SHORT),
-                Text(key="access", label=lazy("Step-free access (optional)"), long=True, attributes=SHORT),
+                Text(key="parking", label=lazy_gettext("Parking (optional)"), long=True, attributes=SHORT),
+                Text(key="transit", label=lazy_gettext("Bus and train (optional)"), long=True, attributes=SHORT),
+                Text(key="access", label=lazy_gettext("Step-free access (optional)"), long=True, attributes=SHORT),
             ),
         ),
     ),
-    new=lazy("Add a location"),
+    new=lazy_gettext("Add a location"),
 )
 
 ROOMS = Page(
     "rooms",
-    lazy("Rooms and places"),
+    lazy_gettext("Rooms and places"),
     (
         Section(
             "",
             (
                 Rows(
                     key="rooms",
-                    label=lazy("Rooms"),
-                    row=lazy("Room %(number)s"),
-                    add=lazy("Add a room"),
+                    label=lazy_gettext("Rooms"),
+                    row=lazy_gettext("Room %(number)s"),
+                    add=lazy_gettext("Add a room"),
                     ordered=True,
                     fields=(
                         Hidden(key="slug", label=""),
-                        Field(key="name", label=lazy("Name"), attributes={"maxlength": 100}),
-                        Choice(key="location", label=lazy("Location"), options=named("locations")),
-                        Number(key="places", label=lazy("Places"), default=1),
+                        Field(key="name", label=lazy_gettext("Name"), attributes={"maxlength": 100}),
+                        Choice(key="location", label=lazy_gettext("Location"), options=named("locations")),
+                        Number(key="places", label=lazy_gettext("Places"), default=1),
                     ),
                 ),
             ),
-            lazy("Places are chairs, tables or recliners: so many visits can be in the room at once."),
+            lazy_gettext("Places are chairs, tables or recliners: so many visits can be in the room at once."),
         ),
     ),
     _settle_rooms,
 )
 
 STAGE = (
-    Number(key="minutes", label=lazy("Minutes"), attributes={"step": 5, "min": 5, "max": 600}),
-    Flag(key="patient", label=lazy("Patient there"), default=True),
-    Flag(key="practitioner", label=lazy("Practitioner busy"), default=True),
-    Flag(key="room", label=lazy("Room busy"), default=True),
+    Number(key="minutes", label=lazy_gettext("Minutes"), attributes={"step": 5, "min": 5, "max": 600}),
+    Flag(key="patient", label=lazy_gettext("Patient there"), default=True),
+    Flag(key="practitioner", label=lazy_gettext("Practitioner busy"), default=True),
+    Flag(key="room", label=lazy_gettext("Room busy"), default=True),
 )
 
 
@@ -401,8 +423,8 @@ def _stages(key: str, label: LazyString, hint: LazyString) -> Rows:
         key=key,
         label=label,
         hint=hint,
-        row=lazy("Stage %(number)s"),
-        add=lazy("Add a stage"),
+        row=lazy_gettext("Stage %(number)s"),
+        add=lazy_gettext("Add a stage"),
         ordered=True,
         fields=STAGE,
     )
@@ -410,49 +432,57 @@ def _stages(key: str, label: LazyString, hint: LazyString) -> Rows:
 
 SERVICE = Page(
     "services",
-    lazy("Services"),
+    lazy_gettext("Services"),
     (
         Section(
-            lazy("What patients read"),
+            lazy_gettext("What patients read"),
             (
-                Text(key="name", label=lazy("Name"), attributes={"maxlength": 100}),
+                Text(key="name", label=lazy_gettext("Name"), attributes={"maxlength": 100}),
                 Text(
                     key="public_name",
-                    label=lazy("Name in mails and calendars (optional)"),
-                    hint=lazy("Others may see those: “Your visit” gives nothing away. Left empty, none is named."),
+                    label=lazy_gettext("Name in mails and calendars (optional)"),
+                    hint=lazy_gettext(
+                        "Others may see those: “Your visit” gives nothing away. Left empty, none is named."
+                    ),
                     attributes={"maxlength": 100},
                 ),
-                Text(key="description", label=lazy("Description (optional)"), long=True, attributes=SHORT),
-                Text(key="price", label=lazy("Price (optional)"), attributes={"maxlength": 100}),
-                Many(key="conditions", label=lazy("Reasons for a visit it suits"), options=_conditions),
+                Text(key="description", label=lazy_gettext("Description (optional)"), long=True, attributes=SHORT),
+                Text(key="price", label=lazy_gettext("Price (optional)"), attributes={"maxlength": 100}),
+                Many(key="conditions", label=lazy_gettext("Reasons for a visit it suits"), options=_conditions),
             ),
         ),
         Section(
-            lazy("Booking it"),
+            lazy_gettext("Booking it"),
             (
-                Flag(key="online", label=lazy("Patients can book it online; otherwise by phone only"), default=True),
+                Flag(
+                    key="online",
+                    label=lazy_gettext("Patients can book it online; otherwise by phone only"),
+                    default=True,
+                ),
                 Number(
                     key="every",
-                    label=lazy("Minutes between starts"),
-                    hint=lazy("Starts lie on multiples of this from midnight; in fives."),
+                    label=lazy_gettext("Minutes between starts"),
+                    hint=lazy_gettext("Starts lie on multiples of this from midnight; in fives."),
                     default=15,
                     attributes={"step": 5},
                 ),
                 Many(
                     key="rooms",
-                    label=lazy("Rooms"),
-                    hint=lazy("A visit takes a place in the first that has one free. None ticked: it needs no room."),
+                    label=lazy_gettext("Rooms"),
+                    hint=lazy_gettext(
+                        "A visit takes a place in the first that has one free. None ticked: it needs no room."
+                    ),
                     options=named("rooms"),
                 ),
             ),
         ),
         Section(
-            lazy("Stages"),
+            lazy_gettext("Stages"),
             (
                 _stages(
                     "stages",
-                    lazy("Stages of a visit"),
-                    lazy(
+                    lazy_gettext("Stages of a visit"),
+                    lazy_gettext(
                         "One after the other, in fives of minutes. While the patient rests, the practitioner can be"
                         " with somebody else. Stages without the patient, such as tidying up, come last."
                     ),
@@ -460,120 +490,130 @@ SERVICE = Page(
             ),
         ),
         Section(
-            lazy("New patients"),
+            lazy_gettext("New patients"),
             (
-                Choice(key="new_patients", label=lazy("People who come for the first time"), options=_newcomers),
+                Choice(
+                    key="new_patients", label=lazy_gettext("People who come for the first time"), options=_newcomers
+                ),
                 Choice(
                     key="first_visit",
-                    label=lazy("What they book first"),
-                    hint=lazy("Only where new patients book another service first."),
+                    label=lazy_gettext("What they book first"),
+                    hint=lazy_gettext("Only where new patients book another service first."),
                     options=_firsts,
                 ),
                 _stages(
                     "new_patient_stages",
-                    lazy("Stages of a first visit"),
-                    lazy("Only where a first visit has stages of its own."),
+                    lazy_gettext("Stages of a first visit"),
+                    lazy_gettext("Only where a first visit has stages of its own."),
                 ),
             ),
         ),
     ),
     _settle_service,
-    new=lazy("Add a service"),
+    new=lazy_gettext("Add a service"),
 )
 
 PRACTITIONER = Page(
     "practitioners",
-    lazy("Practitioners"),
+    lazy_gettext("Practitioners"),
     (
         Section(
-            lazy("What patients read"),
+            lazy_gettext("What patients read"),
             (
-                Field(key="name", label=lazy("Name"), attributes={"maxlength": 100}),
-                Field(key="credentials", label=lazy("Credentials (optional)"), attributes={"maxlength": 200}),
-                Field(key="licence", label=lazy("Licence (optional)"), attributes={"maxlength": 100}),
-                Text(key="about", label=lazy("About (optional)"), long=True, attributes=SHORT),
-                Many(key="conditions", label=lazy("Reasons for a visit they know best"), options=_conditions),
+                Field(key="name", label=lazy_gettext("Name"), attributes={"maxlength": 100}),
+                Field(key="credentials", label=lazy_gettext("Credentials (optional)"), attributes={"maxlength": 200}),
+                Field(key="licence", label=lazy_gettext("Licence (optional)"), attributes={"maxlength": 100}),
+                Text(key="about", label=lazy_gettext("About (optional)"), long=True, attributes=SHORT),
+                Many(key="conditions", label=lazy_gettext("Reasons for a visit they know best"), options=_conditions),
             ),
         ),
         Section(
-            lazy("Their work"),
+            lazy_gettext("Their work"),
             (
-                Many(key="services", label=lazy("Services they give"), options=named("services"), needed=True),
-                Field(key="email", label=lazy("E-mail (optional)"), hint=lazy("For invites; patients don't see it.")),
-                Flag(key="invites", label=lazy("Send them a calendar invite for every visit")),
+                Many(key="services", label=lazy_gettext("Services they give"), options=named("services"), needed=True),
+                Field(
+                    key="email",
+                    label=lazy_gettext("E-mail (optional)"),
+                    hint=lazy_gettext("For invites; patients don't see it."),
+                ),
+                Flag(key="invites", label=lazy_gettext("Send them a calendar invite for every visit")),
             ),
         ),
     ),
-    new=lazy("Add a practitioner"),
+    new=lazy_gettext("Add a practitioner"),
 )
 
-FROM = Clock(key="from", label=lazy("From"))
-TO = Clock(key="to", label=lazy("To"), is_end=True)
-AT = Choice(key="location", label=lazy("Location"), options=named("locations"))
+FROM = Clock(key="from", label=lazy_gettext("From"))
+TO = Clock(key="to", label=lazy_gettext("To"), is_end=True)
+AT = Choice(key="location", label=lazy_gettext("Location"), options=named("locations"))
 
 HOURS = Page(
     "hours",
-    lazy("Hours"),
+    lazy_gettext("Hours"),
     (
         Section(
-            lazy("Every week"),
+            lazy_gettext("Every week"),
             (
                 Rows(
                     key="hours",
-                    label=lazy("Weekly hours"),
-                    row=lazy("Hours %(number)s"),
-                    add=lazy("Add hours"),
+                    label=lazy_gettext("Weekly hours"),
+                    row=lazy_gettext("Hours %(number)s"),
+                    add=lazy_gettext("Add hours"),
                     fields=(
-                        Days(key="days", label=lazy("Days"), options=lambda tree: ()),
+                        Days(key="days", label=lazy_gettext("Days"), options=lambda tree: ()),
                         FROM,
                         TO,
                         AT,
                         Number(
-                            key="weeks", label=lazy("Every so many weeks"), default=1, rare=True, attributes={"min": 1}
+                            key="weeks",
+                            label=lazy_gettext("Every so many weeks"),
+                            default=1,
+                            rare=True,
+                            attributes={"min": 1},
                         ),
-                        Date(key="since", label=lazy("Since"), rare=True),
-                        Date(key="until", label=lazy("Last day"), rare=True),
+                        Date(key="since", label=lazy_gettext("Since"), rare=True),
+                        Date(key="until", label=lazy_gettext("Last day"), rare=True),
                     ),
                 ),
             ),
-            lazy("By the clocks of the location. A break is two lines: before it and after it."),
+            lazy_gettext("By the clocks of the location. A break is two lines: before it and after it."),
         ),
         Section(
-            lazy("On single days"),
+            lazy_gettext("On single days"),
             (
                 Rows(
                     key="extra_hours",
-                    label=lazy("Extra hours"),
-                    row=lazy("Extra hours %(number)s"),
-                    add=lazy("Add extra hours"),
-                    fields=(Date(key="on", label=lazy("Day")), FROM, TO, AT),
+                    label=lazy_gettext("Extra hours"),
+                    row=lazy_gettext("Extra hours %(number)s"),
+                    add=lazy_gettext("Add extra hours"),
+                    fields=(Date(key="on", label=lazy_gettext("Day")), FROM, TO, AT),
                 ),
             ),
         ),
     ),
-    heading=lazy("Hours of %(name)s"),
+    heading=lazy_gettext("Hours of %(name)s"),
 )
 
-WHEN = Period(key="period", label=lazy("When"))
+WHEN = Period(key="period", label=lazy_gettext("When"))
 
 TIME_OFF = Page(
     "time-off",
-    lazy("Time off"),
+    lazy_gettext("Time off"),
     (
         Section(
             "",
             (
                 Rows(
                     key="time_off",
-                    label=lazy("Time off"),
-                    hint=lazy("Whole days need no times. One day needs no last day."),
-                    row=lazy("Time off %(number)s"),
-                    add=lazy("Add time off"),
+                    label=lazy_gettext("Time off"),
+                    hint=lazy_gettext("Whole days need no times. One day needs no last day."),
+                    row=lazy_gettext("Time off %(number)s"),
+                    add=lazy_gettext("Add time off"),
                     fields=(
                         WHEN,
                         Field(
                             key="note",
-                            label=lazy("Note (optional, for the desk)"),
+                            label=lazy_gettext("Note (optional, for the desk)"),
                             attributes={"maxlength": 200},
                         ),
                     ),
@@ -581,26 +621,26 @@ TIME_OFF = Page(
             ),
         ),
     ),
-    heading=lazy("Time off of %(name)s"),
+    heading=lazy_gettext("Time off of %(name)s"),
 )
 
 CLOSURES = Page(
     "closures",
-    lazy("Closures"),
+    lazy_gettext("Closures"),
     (
         Section(
             "",
             (
                 Rows(
                     key="closures",
-                    label=lazy("Closures"),
-                    hint=lazy("Holidays and the like. Whole days need no times. One day needs no last day."),
-                    row=lazy("Closure %(number)s"),
-                    add=lazy("Add a closure"),
+                    label=lazy_gettext("Closures"),
+                    hint=lazy_gettext("Holidays and the like. Whole days need no times. One day needs no last day."),
+                    row=lazy_gettext("Closure %(number)s"),
+                    add=lazy_gettext("Add a closure"),
                     fields=(
                         WHEN,
-                        Field(key="name", label=lazy("What patients read"), attributes={"maxlength": 200}),
-                        Where(key="location", label=lazy("What is closed"), options=_shut),
+                        Field(key="name", label=lazy_gettext("What patients read"), attributes={"maxlength": 200}),
+                        Where(key="location", label=lazy_gettext("What is closed"), options=_shut),
                     ),
                 ),
             ),
