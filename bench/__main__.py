@@ -18,6 +18,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 from flask import Flask
+from flask.testing import FlaskClient
 
 from bench.book import Book, write
 from bench.measure import BASE, Caller, Cost
@@ -103,6 +104,7 @@ def _lines(caller: Caller, app: Flask, book: Book, *, profile: bool) -> list[Lin
     todo = [next(bookings) for _ in range(BOOKINGS)]
     lines.append(Line("one booking", 6, caller.cost(todo)))
     lines.extend(_searches(caller, app, book, profile=profile))
+    lines.extend(_boards(caller, app, book, profile=profile))
     _profile(profile, "one booking", [next(bookings) for _ in range(100)])
     return lines
 
@@ -116,22 +118,51 @@ SEARCHES = {
 
 def _searches(caller: Caller, app: Flask, book: Book, *, profile: bool) -> list[Line]:
     """What the desk's page asks for while somebody types, each search as often as the others."""
-    browser = app.test_client()
-    with app.app_context():
-        now = clock.now()
-        link = staff.invite(by_slug(book.clinic).id, "cy@elm.example", name="Cy", role="owner", language="en", now=now)
-        browser.set_cookie("sid", staff.sign_in(link.rpartition("/")[2], now=now), domain="127.0.0.1")
+    browser, _sid = _signed_in(app, book)
     path = f"/desk/{book.clinic}/patients"
     page = browser.get(path, base_url=BASE).text
     token = page.partition('name="csrf_token" value="')[2].partition('"')[0]
-    kept = [browser.get_cookie(name, domain="127.0.0.1") for name in ("sid", "anon")]
-    cookies = "; ".join(f"{cookie.key}={cookie.value}" for cookie in kept if cookie)
+    cookies = _cookies(browser)
     lines = []
     for name, texts in SEARCHES.items():
         todo = [caller.form(path, {"q": text, "csrf_token": token}, cookies, "#found") for text in texts]
         lines.append(Line(name, 5, caller.cost(todo * (READS // len(todo)))))
         _profile(profile, name, todo * 30)
     return lines
+
+
+def _boards(caller: Caller, app: Flask, book: Book, *, profile: bool) -> list[Line]:
+    """A full day of ten practitioners, as a page and as the part that is asked for every five seconds."""
+    browser, cookies = _signed_in(app, book)
+    on = next(d for d in (book.month - timedelta(days=n) for n in range(1, 8)) if d.weekday() == 2)
+    part = f"/desk/{book.clinic}/board?on={on}"
+    tag = browser.get(part, base_url=BASE).headers["ETag"]
+    asked = {
+        "the board's page, a full day of ten": (15, f"/desk/{book.clinic}/?on={on}", {}),
+        "the board, changed": (15, part, {}),
+        "the board, unchanged": (2, part, {"If-None-Match": tag, "X-Background": "1"}),
+    }
+    lines = []
+    for name, (target, path, headers) in asked.items():
+        request = caller.get(path, {"Cookie": cookies, "Accept-Encoding": "gzip"} | headers)
+        lines.append(Line(name, target, caller.cost([request] * READS)))
+        _profile(profile, name, [request] * 200)
+    return lines
+
+
+def _signed_in(app: Flask, book: Book) -> tuple[FlaskClient, str]:
+    """Somebody's browser at the clinic's desk, and its cookies."""
+    browser = app.test_client()
+    with app.app_context():
+        now = clock.now()
+        link = staff.invite(by_slug(book.clinic).id, "cy@elm.example", name="Cy", role="owner", language="en", now=now)
+        browser.set_cookie("sid", staff.sign_in(link.rpartition("/")[2], now=now), domain="127.0.0.1")
+    return browser, _cookies(browser)
+
+
+def _cookies(browser: FlaskClient) -> str:
+    kept = [browser.get_cookie(name, domain="127.0.0.1") for name in ("sid", "anon")]
+    return "; ".join(f"{cookie.key}={cookie.value}" for cookie in kept if cookie)
 
 
 def _bookings(caller: Caller, book: Book) -> Iterator[Callable[[], bytes]]:

@@ -44,9 +44,9 @@ class Caller:
     def __init__(self, app: WSGI, server: int | None = None, key: str = "") -> None:
         self.app, self.server, self.key = app, server, key
 
-    def get(self, path: str) -> Callable[[], bytes]:
+    def get(self, path: str, headers: dict[str, str] | None = None) -> Callable[[], bytes]:
         """A function that sends this request, whose environment is made beforehand."""
-        environ = EnvironBuilder(path, base_url=BASE).get_environ()
+        environ = EnvironBuilder(path, base_url=BASE, headers=Headers(headers or {})).get_environ()
         return lambda: self._send(environ | {"wsgi.input": io.BytesIO()})
 
     def post(self, path: str, body: dict[str, Any], idempotency_key: str) -> Callable[[], bytes]:
@@ -77,7 +77,7 @@ class Caller:
         body = b"".join(chunks)
         if hasattr(chunks, "close"):
             chunks.close()
-        if answer[0][0] != "2":
+        if not answer[0].startswith(("2", "304")):
             raise RuntimeError(f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}: {answer[0]} {body[:300]!r}")
         return body
 

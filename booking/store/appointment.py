@@ -25,12 +25,25 @@ class Appointment(Base):
     __table_args__ = (
         sa.Index("ix_appointment_clinic_starts", "clinic_id", "starts_at"),
         sa.Index("ix_appointment_patient_starts", "patient_id", "starts_at"),
+        sa.Index("ix_appointment_practitioner_starts", "practitioner_id", "starts_at"),
         sa.Index("ix_appointment_clinic_reference", "clinic_id", "reference"),
         sa.Index(
             "ix_appointment_lapses",
             "lapses_at",
             sqlite_where=sa.text("status = 'pending'"),
             postgresql_where=sa.text("status = 'pending'"),
+        ),
+        sa.Index(
+            "ix_appointment_pending",
+            "clinic_id",
+            sqlite_where=sa.text("status = 'pending'"),
+            postgresql_where=sa.text("status = 'pending'"),
+        ),
+        sa.Index(
+            "ix_appointment_marked",
+            "clinic_id",
+            sqlite_where=sa.text("needs_desk is not null"),
+            postgresql_where=sa.text("needs_desk is not null"),
         ),
         sa.CheckConstraint("ends_at > starts_at", name="ends"),
         sa.CheckConstraint("sequence >= 0", name="sequence"),

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from booking.domain.appointment import Status
+from booking.domain.appointment import OPEN, Status
 from booking.domain.plan import Shape, Stage, shape
 from booking.store import base
 from booking.store.appointment import Appointment
@@ -175,15 +175,19 @@ HELD = sa.select(
     hold.c.starts_at >= sa.bindparam("since"),
     hold.c.starts_at < sa.bindparam("until"),
 )
-WAITING = (
-    sa.select(sa.func.count())
-    .select_from(appointment)
-    .where(
-        appointment.c.clinic_id == sa.bindparam("clinic"),
+OF_CLINIC = sa.and_(appointment.c.clinic_id == sa.bindparam("clinic"), appointment.c.ends_at > sa.bindparam("now"))
+WAITING = sa.union(
+    sa.select(appointment.c.id).where(
+        OF_CLINIC,
         appointment.c.status == sa.literal_column(f"'{Status.PENDING.value}'"),  # literally, for the partial index
         appointment.c.waits_for.is_distinct_from("patient"),
-        appointment.c.ends_at > sa.bindparam("now"),
-    )
+    ),
+    sa.select(appointment.c.id).where(
+        OF_CLINIC,
+        appointment.c.needs_desk.is_not(None),
+        appointment.c.status.in_(OPEN),
+        appointment.c.waits_for.is_distinct_from("patient"),
+    ),
 )
 
 
@@ -209,8 +213,8 @@ def held(clinic_id: int, since: datetime, until: datetime, live: Stamp) -> list[
 
 
 def waiting(clinic_id: int, now: datetime) -> int:
-    """How many requests wait for the desk."""
-    return connection().execute(WAITING, {"clinic": clinic_id, "now": now}).scalar_one()
+    """How many requests and marked visits to come wait for the desk."""
+    return len(connection().execute(WAITING, {"clinic": clinic_id, "now": now}).all())
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,6 +68,26 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("clinic_id", "revision", name=op.f("pk_clinic_version")),
     )
     op.create_table(
+        "feed",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("public_id", sa.String(length=26), nullable=False),
+        sa.Column("clinic_id", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.String(length=12), nullable=False),
+        sa.Column("subject_id", sa.Integer(), nullable=False),
+        sa.Column("detail", sa.String(length=10), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("digest", sa.String(length=32), nullable=True),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_used_on", sa.Date(), nullable=True),
+        sa.CheckConstraint("detail in ('busy', 'initials', 'names')", name=op.f("ck_feed_detail")),
+        sa.CheckConstraint("kind in ('practitioner', 'location', 'room', 'patient')", name=op.f("ck_feed_kind")),
+        sa.ForeignKeyConstraint(["clinic_id"], ["clinic.id"], name=op.f("fk_feed_clinic_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_feed")),
+        sa.UniqueConstraint("clinic_id", "kind", "subject_id", name=op.f("uq_feed_clinic_id_kind_subject_id")),
+        sa.UniqueConstraint("public_id", name=op.f("uq_feed_public_id")),
+    )
+    op.create_table(
         "passkey",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("staff_id", sa.Integer(), nullable=False),
@@ -169,6 +189,21 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("place", sa.Integer(), nullable=True))
         batch_op.add_column(sa.Column("version", sa.Integer(), server_default="1", nullable=False))
         batch_op.create_index("ix_appointment_clinic_reference", ["clinic_id", "reference"], unique=False)
+        batch_op.create_index(
+            "ix_appointment_marked",
+            ["clinic_id"],
+            unique=False,
+            sqlite_where=sa.text("needs_desk is not null"),
+            postgresql_where=sa.text("needs_desk is not null"),
+        )
+        batch_op.create_index(
+            "ix_appointment_pending",
+            ["clinic_id"],
+            unique=False,
+            sqlite_where=sa.text("status = 'pending'"),
+            postgresql_where=sa.text("status = 'pending'"),
+        )
+        batch_op.create_index("ix_appointment_practitioner_starts", ["practitioner_id", "starts_at"], unique=False)
 
     with op.batch_alter_table("clinic", schema=None) as batch_op:
         batch_op.add_column(sa.Column("day_sheet", sa.Boolean(), server_default=sa.false(), nullable=False))
@@ -249,6 +284,17 @@ def downgrade() -> None:
         batch_op.drop_column("day_sheet")
 
     with op.batch_alter_table("appointment", schema=None) as batch_op:
+        batch_op.drop_index("ix_appointment_practitioner_starts")
+        batch_op.drop_index(
+            "ix_appointment_pending",
+            sqlite_where=sa.text("status = 'pending'"),
+            postgresql_where=sa.text("status = 'pending'"),
+        )
+        batch_op.drop_index(
+            "ix_appointment_marked",
+            sqlite_where=sa.text("needs_desk is not null"),
+            postgresql_where=sa.text("needs_desk is not null"),
+        )
         batch_op.drop_index("ix_appointment_clinic_reference")
         batch_op.drop_column("version")
         batch_op.drop_column("place")
@@ -276,6 +322,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_passkey_staff_id"))
 
     op.drop_table("passkey")
+    op.drop_table("feed")
     op.drop_table("clinic_version")
     op.drop_table("access")
     with op.batch_alter_table("challenge", schema=None) as batch_op:

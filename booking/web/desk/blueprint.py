@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from flask import Blueprint, g
 
-from booking.store import appointment, phone
+from booking.store import board, phone
 from booking.store.clinic import Clinic
 
 blueprint = Blueprint("desk", __name__)
@@ -24,8 +24,7 @@ def in_every_page() -> dict[str, Callable[[], object]]:
 def _waiting() -> int:
     """How many visits wait for the desk, for the bar on top."""
     clinic: Clinic = g.clinic
-    rows = appointment.requests(clinic.id)
-    return sum(not is_patients_turn(row.waits_for) and row.ends_at > g.now for row, _patient in rows)
+    return board.waiting(clinic.id, g.now)
 
 
 def _to_phone() -> int:

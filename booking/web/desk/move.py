@@ -14,8 +14,8 @@ from flask import g, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
-from wtforms import RadioField, SelectChoice, StringField
-from wtforms.validators import Length
+from wtforms import StringField
+from wtforms.validators import AnyOf, Length
 
 from booking.actions import appointment, slot
 from booking.domain.appointment import OPEN
@@ -66,15 +66,7 @@ class MoveForm(Form):
         [Length(max=REASON_LENGTH, message=lazy_gettext("Keep the reason under 200 characters"))],
         filters=[tidy],
     )
-    tell = RadioField(
-        lazy_gettext("Tell the patient"),
-        choices=[
-            SelectChoice(Tell.LATER.value, lazy_gettext("In three minutes")),
-            SelectChoice(Tell.NOW.value, lazy_gettext("Now")),
-            SelectChoice(Tell.NO.value, lazy_gettext("Not by mail")),
-        ],
-        default=Tell.LATER.value,
-    )
+    tell = StringField(validators=[AnyOf([when.value for when in Tell])], default=Tell.LATER.value)
 
 
 @dataclass(frozen=True)
@@ -247,6 +239,7 @@ def _page(
         form=form,
         refusal=refusal,
         causes=found or [],
+        whens=[(Tell.LATER, _("In three minutes")), (Tell.NOW, _("Now")), (Tell.NO, _("Not by mail"))],
         may_squeeze=may_squeeze or "time" in request.args,
         exact=_exact(visit, form),
         since=since,
