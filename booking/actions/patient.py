@@ -120,7 +120,7 @@ def write_note(clinic_id: int, public_id: str, text: str, *, by: Caller, now: da
         text=record.seal_note(note_id, text),
     )
     db.session.add(note)
-    audit.record(clinic_id, "patient.note-written", by=by, now=now, object=_object(note.patient_id), note=note_id)
+    audit.record(clinic_id, Action.NOTE_WRITTEN, by=by, now=now, object=_object(note.patient_id), note=note_id)
 
 
 @transaction
@@ -131,7 +131,7 @@ def remove_note(clinic_id: int, public_id: str, note: str, *, by: Caller, now: d
     if by.role != "owner" and by.id != found.staff_id:
         raise NotAllowed
     db.session.delete(found)
-    audit.record(clinic_id, "patient.note-removed", by=by, now=now, object=_object(someone.id), note=note)
+    audit.record(clinic_id, Action.NOTE_REMOVED, by=by, now=now, object=_object(someone.id), note=note)
 
 
 # Two records of one person
@@ -214,7 +214,7 @@ def tell_apart(clinic_id: int, one: str, other: str, *, by: Caller, now: datetim
         raise NotFound
     if record.tell_apart(clinic_id, first.id, second.id):
         audit.record(
-            clinic_id, "patient.told-apart", by=by, now=now, object=_object(first.id), other=_object(second.id)
+            clinic_id, Action.PATIENTS_TOLD_APART, by=by, now=now, object=_object(first.id), other=_object(second.id)
         )
 
 

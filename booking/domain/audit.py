@@ -1,7 +1,8 @@
 """The audit's codes: what was done, and to what. Words for them are the desk's.
 
 An entry names its object as `kind:id`: `appointment:` with the public id, `patient:`, `staff:` and `key:` with the
-row's; without one it is about the clinic. Facts hold field names, ids and codes, never anything that a person said, is called or has.
+row's; without one it is about the clinic. Facts hold field names, ids and codes, never anything that a person said,
+is called or has.
 """
 
 from __future__ import annotations
@@ -37,6 +38,9 @@ class Action(StrEnum):
     PATIENT_CHANGED = "patient.changed"
     PATIENT_MERGED = "patient.merged"
     PATIENT_UNMERGED = "patient.unmerged"
+    PATIENTS_TOLD_APART = "patient.told-apart"
+    NOTE_WRITTEN = "patient.note-written"
+    NOTE_REMOVED = "patient.note-removed"
     SETTINGS_CHANGED = "settings.changed"
     CLINIC_LOADED = "settings.loaded"  # from a clinic file
     TIME_OFF_ADDED = "settings.time-off-added"
@@ -52,6 +56,10 @@ class Action(StrEnum):
     FACTOR_REMOVED = "staff.factor-removed"
     KEY_CREATED = "key.created"
     KEY_REVOKED = "key.revoked"
+    FEED_MADE = "feed.made"
+    FEED_RENEWED = "feed.renewed"
+    FEED_CHANGED = "feed.changed"  # how much it tells
+    FEED_ENDED = "feed.ended"
     SEEN = "record.seen"
     AUDIT_EXPORTED = "audit.exported"
 

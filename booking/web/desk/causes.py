@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from flask import current_app, g, url_for
 from flask_babel import gettext as _
@@ -56,9 +57,8 @@ def affected(reasons: Iterable[Reason]) -> list[Taker]:
 def way_to(taker: Taker, plan: Plan, zone: str) -> Way:
     """Somebody's visit, with its time, practitioner and room; or until when a form may still be sent."""
     span = _("%(start)s–%(end)s", start=i18n.clock(taker.starts_at, zone), end=i18n.clock(taker.ends_at, zone))
-    actors = {**plan.practitioners, **plan.rooms}
-    found = (actors.get(id or 0) for id in (taker.practitioner, taker.room))
-    where = ", ".join(actor.name for actor in found if actor)
+    who, room = plan.practitioners.get(taker.practitioner or 0), plan.rooms.get(taker.room or 0)
+    where = ", ".join(actor.name for actor in (who, room) if actor)
     if taker.public_id is None:
         until = i18n.clock(taker.until or taker.ends_at, zone)
         return Way(_("Held until %(until)s for a patient who fills in the form: %(span)s", until=until, span=span))
@@ -86,7 +86,7 @@ def _ways(reason: Reason, plan: Plan, service: Service, who: Practitioner, zone:
     return []
 
 
-def _setting(said: str, endpoint: str, **values: str) -> list[Way]:
+def _setting(said: str, endpoint: str, **values: Any) -> list[Way]:
     """The page where it is set, for those who may open it."""
     if g.caller.role not in guard_of(current_app, endpoint).names:
         return []

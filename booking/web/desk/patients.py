@@ -5,7 +5,7 @@ What is searched for is sent by POST and answered at once: it stands in no addre
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from babel import Locale
 from flask import g, redirect, render_template, request, url_for
@@ -14,12 +14,12 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
 from wtforms import Field, HiddenField, SelectField, StringField, TextAreaField
-from wtforms.validators import StopValidation, ValidationError
+from wtforms.validators import ValidationError
 
 from booking.actions import patient as actions
 from booking.domain.appointment import OPEN, Status
 from booking.domain.errors import Changed
-from booking.formats.contact import email_address, is_name, is_readable, phone_number, tidy, tidy_lines
+from booking.formats.contact import is_readable, tidy, tidy_lines
 from booking.store import clinic as clinics
 from booking.store import patient as patients
 from booking.store import record
@@ -31,7 +31,7 @@ from booking.web.access import allow
 from booking.web.desk import seen, visits
 from booking.web.desk.blueprint import DESK, READERS, blueprint
 from booking.web.desk.visits import Visit
-from booking.web.forms import Form
+from booking.web.forms import ContactForm, Form
 
 TYPED = 100  # characters that are looked for
 
@@ -200,38 +200,16 @@ def _done_words(done: str) -> str:
 # Name and contacts
 
 
-class ContactForm(Form):
-    """As patients give them when they book. Shape only."""
+class RecordForm(ContactForm):
+    """A patient's name and contacts, as the desk corrects them."""
 
-    name = StringField(_l("Full name"), filters=[tidy])
     phone = StringField(_l("Phone"), filters=[tidy])
     email = StringField(_l("E-mail"), filters=[tidy])
     language = SelectField(_l("Language of mails"), validate_choice=True)
     version = HiddenField()
 
-    def validate_name(self, field: Field) -> None:
-        if not is_name(field.data):
-            raise ValidationError(errors.fault_words("name"))
-
-    def validate_phone(self, field: Field) -> None:
-        if not field.data:
-            if not self.email.data:
-                raise StopValidation(_("Enter a phone number or an e-mail address"))
-            return
-        if phone_number(field.data, g.clinic.region) is None:
-            raise ValidationError(errors.fault_words("phone"))
-
-    def validate_email(self, field: Field) -> None:
-        if field.data and email_address(field.data) is None:
-            raise ValidationError(errors.fault_words("email"))
-
     def person(self) -> Person:
-        return Person(
-            self.name.data or "",
-            email_address(self.email.data) if self.email.data else None,
-            phone_number(self.phone.data, g.clinic.region) if self.phone.data else None,
-            self.language.data,
-        )
+        return replace(super().person(), language=self.language.data)
 
 
 @blueprint.get("/desk/<clinic>/patients/<id>/edit")
@@ -247,14 +225,14 @@ def edit_patient(id: str) -> ResponseReturnValue:
         "language": someone.language,
         "version": someone.version,
     }
-    return _contacts(someone, ContactForm(shown))
+    return _contacts(someone, RecordForm(shown))
 
 
 @blueprint.post("/desk/<clinic>/patients/<id>/edit")
 @allow("staff", *DESK)
 def change_patient(id: str) -> ResponseReturnValue:
     someone = patients.by_public_id(g.clinic.id, id)
-    form = _with_languages(ContactForm(), someone)
+    form = _with_languages(RecordForm(), someone)
     if not form.validate():
         return _contacts(someone, form), 422
     email = someone.email or ""
@@ -268,7 +246,7 @@ def change_patient(id: str) -> ResponseReturnValue:
     return redirect(url_for("desk.patient", id=id, done="mailed" if moved else "saved"), 303)
 
 
-def _contacts(someone: Patient, form: ContactForm, *, is_changed: bool = False) -> str:
+def _contacts(someone: Patient, form: RecordForm, *, is_changed: bool = False) -> str:
     seen.patient(someone.id)
     return render_template(
         "desk/patient_edit.html",
@@ -279,7 +257,7 @@ def _contacts(someone: Patient, form: ContactForm, *, is_changed: bool = False) 
     )
 
 
-def _with_languages(form: ContactForm, someone: Patient) -> ContactForm:
+def _with_languages(form: RecordForm, someone: Patient) -> RecordForm:
     codes = dict.fromkeys([*g.clinic.languages, someone.language])
     form.language.choices = [(code, _language_name(code)) for code in codes]
     return form
