@@ -23,11 +23,15 @@ from flask.testing import FlaskClient
 from bench.book import Book, write
 from bench.measure import BASE, Caller, Cost
 from booking import clock, create_app
-from booking.actions import staff
+from booking.actions import feed, staff
+from booking.domain.access import WORKER
+from booking.domain.feed import Kind
 from booking.settings import read as read_settings
 from booking.store import schema
 from booking.store.base import db
 from booking.store.clinic import by_slug
+from booking.store.feed import address
+from booking.store.practitioner import Actor
 from tests.servers import databases, postgres
 
 README = Path(__file__).parents[1] / "README.md"
@@ -105,6 +109,7 @@ def _lines(caller: Caller, app: Flask, book: Book, *, profile: bool) -> list[Lin
     lines.append(Line("one booking", 6, caller.cost(todo)))
     lines.extend(_searches(caller, app, book, profile=profile))
     lines.extend(_boards(caller, app, book, profile=profile))
+    lines.extend(_feeds(caller, app, book, profile=profile))
     _profile(profile, "one booking", [next(bookings) for _ in range(100)])
     return lines
 
@@ -147,6 +152,28 @@ def _boards(caller: Caller, app: Flask, book: Book, *, profile: bool) -> list[Li
         request = caller.get(path, {"Cookie": cookies, "Accept-Encoding": "gzip"} | headers)
         lines.append(Line(name, target, caller.cost([request] * READS)))
         _profile(profile, name, [request] * 200)
+    return lines
+
+
+def _feeds(caller: Caller, app: Flask, book: Book, *, profile: bool) -> list[Line]:
+    """A practitioner's feed of about 2,000 visits, whose events were written before: whole, and unchanged."""
+    with app.app_context():
+        clinic = by_slug(book.clinic).id
+        who = db.session.scalars(sa.select(Actor.id).where(Actor.clinic_id == clinic, Actor.slug == book.practitioner))
+        made = feed.make(clinic, Kind.PRACTITIONER, who.one(), by=WORKER, now=clock.now())
+        path = address(made).removeprefix(BASE)
+    first = app.test_client().get(path, base_url=BASE)
+    events = first.data.count(b"BEGIN:VEVENT")
+    asked = {
+        f"a feed of {events:,} visits": (25, {}),
+        f"a feed of {events:,} visits, packed": (25, {"Accept-Encoding": "gzip"}),
+        f"a feed of {events:,} visits, unchanged": (1.5, {"If-None-Match": first.headers["ETag"]}),
+    }
+    lines = []
+    for name, (target, headers) in asked.items():
+        request = caller.get(path, headers)
+        lines.append(Line(name, target, caller.cost([request] * READS)))
+        _profile(profile, name, [request] * 100)
     return lines
 
 

@@ -21,6 +21,7 @@ FIRST = "0001"
 MONDAY = datetime(2027, 1, 11, 8, 0, tzinfo=UTC)
 CHECKED = {
     "kind": "room",
+    "detail": "busy",
     "role": "owner",
     "state": "queued",
     "ends_at": MONDAY + timedelta(hours=1),

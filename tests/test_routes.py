@@ -35,6 +35,7 @@ OPEN = {
     "desk.unlock_now",
     "desk.use_link",
     "desk.use_passkey",
+    "feeds.feed",
     "health.healthz",
     "health.readyz",
     "mailbox.html",

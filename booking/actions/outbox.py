@@ -188,6 +188,8 @@ def _about_no_visit(claim: Claim, kind: Kind, facts: Facts) -> tuple[Letterhead,
         return head, letter.limit(head)
     if kind is Kind.LOST_LINK:
         return head, letter.lost_link(head, facts)
+    if kind is Kind.FEED:
+        return head, letter.feed(head, facts)
     zone = clinics.zone(clinic.id) if clinic else "UTC"
     if kind is Kind.DAY_SHEET and clinic:
         return head, _day_sheet(clinic, head, paper.tomorrow(claim.created_at, zone), zone)

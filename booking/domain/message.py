@@ -32,6 +32,7 @@ class Kind(StrEnum):
     ELSEWHERE = "elsewhere"  # to an address that the visit's mails no longer go to
     LIMIT = "limit"  # somebody tried to book in the patient's name, past the limit
     LOST_LINK = "lost-link"
+    FEED = "feed"  # the address of all of a patient's visits, for their calendar
     DAY_SHEET = "day-sheet"  # to the clinic: who comes tomorrow
     SIGN_IN = "sign-in"
     NEW_DEVICE = "new-device"  # somebody signed in as them where they never did before

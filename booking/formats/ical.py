@@ -72,7 +72,27 @@ def add_zone(calendar: Calendar, visit: Visit) -> None:
 
 
 def event(visit: Visit, *, summary: str, said: str, stamp: datetime, status: str = "CONFIRMED") -> Event:
-    """The VEVENT of a visit, without organizer, attendee and alarm; `said` is its DESCRIPTION, `stamp` its DTSTAMP.
+    """The VEVENT of a visit, without organizer, attendee and alarm; `said` is its DESCRIPTION, `stamp` its DTSTAMP."""
+    found = plain_event(visit, summary=summary, stamp=stamp, status=status)
+    place = where(visit)
+    found.add("location", place)
+    if visit.latitude is not None and visit.longitude is not None:
+        found.add("geo", (visit.latitude, visit.longitude))
+        # Apple ignores GEO, and shows a map only where title and address together are LOCATION.
+        structured = vUri(f"geo:{visit.latitude},{visit.longitude}")
+        structured.params["VALUE"] = "URI"
+        structured.params["X-ADDRESS"] = parameter(", ".join(visit.address))
+        structured.params["X-APPLE-RADIUS"] = "70"
+        structured.params["X-TITLE"] = parameter(visit.head.clinic)
+        found.add("x-apple-structured-location", structured)
+    found.add("contact", contact(visit))
+    found.add("url", vUri(visit.manage_url))
+    found.add("description", clean(said))
+    return found
+
+
+def plain_event(visit: Visit, *, summary: str, stamp: datetime, status: str) -> Event:
+    """The VEVENT of a visit without its place and texts: who wants more adds it.
 
     Times are in the location's zone, or in UTC where no VTIMEZONE says the zone exactly and in an hour that comes
     twice, which readers take for different runs.
@@ -90,20 +110,6 @@ def event(visit: Visit, *, summary: str, said: str, stamp: datetime, status: str
     found.add("status", status)
     found.add("transp", "OPAQUE")
     found.add("class", "PRIVATE")
-    place = where(visit)
-    found.add("location", place)
-    if visit.latitude is not None and visit.longitude is not None:
-        found.add("geo", (visit.latitude, visit.longitude))
-        # Apple ignores GEO, and shows a map only where title and address together are LOCATION.
-        structured = vUri(f"geo:{visit.latitude},{visit.longitude}")
-        structured.params["VALUE"] = "URI"
-        structured.params["X-ADDRESS"] = parameter(", ".join(visit.address))
-        structured.params["X-APPLE-RADIUS"] = "70"
-        structured.params["X-TITLE"] = parameter(visit.head.clinic)
-        found.add("x-apple-structured-location", structured)
-    found.add("contact", contact(visit))
-    found.add("url", vUri(visit.manage_url))
-    found.add("description", clean(said))
     return found
 
 

@@ -16,12 +16,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from booking.domain.message import DaySheet, Facts, Kind, Letterhead, Method, Recipient, Visit
 from booking.formats import words
+from booking.formats.feed import webcal
 from booking.formats.ical import clean, line
 from booking.formats.mime import Letter
 
 WIDTH = 76
 SECURITY = frozenset({Kind.NEW_DEVICE, Kind.PASSWORD_CHANGED, Kind.FACTOR_ADDED, Kind.FACTOR_REMOVED})
-ABOUT_NO_VISIT = frozenset({Kind.LIMIT, Kind.LOST_LINK, Kind.SIGN_IN, Kind.DAY_SHEET}) | SECURITY
+ABOUT_NO_VISIT = frozenset({Kind.LIMIT, Kind.LOST_LINK, Kind.FEED, Kind.SIGN_IN, Kind.DAY_SHEET}) | SECURITY
 ENDED = frozenset(
     {Kind.CANCELLED, Kind.CALLED_OFF, Kind.MISTAKE, Kind.DECLINED, Kind.LAPSED, Kind.REPLACED, Kind.ELSEWHERE}
 )
@@ -152,6 +153,33 @@ def lost_link(head: Letterhead, facts: Facts) -> Letter:
         why=_("You get this mail because somebody asked for the links of this address at %(clinic)s.") % clinic,
     )
     return _laid_out(_("Your visits at %(clinic)s") % clinic, page)
+
+
+def feed(head: Letterhead, facts: Facts) -> Letter:
+    """Send a patient the address at which their calendar finds all their visits."""
+    _ = words.translations(head.lang).gettext
+    clinic = {"clinic": line(head.clinic)}
+    page = _page(
+        head,
+        sentence=_("All your visits at %(clinic)s, in your calendar.") % clinic,
+        notes=(
+            _("Open the link on your phone or computer to subscribe. What you book or change later appears by itself."),
+            _(
+                "Calendars look for changes when they like: some every hour, Google only once in many hours. "
+                "Urgent changes are always mailed to you as well."
+            ),
+            _("A visit that you also accepted from its own mail may stand in your calendar twice."),
+            _("If your calendar asks for an address (Google, Outlook on the web), copy this one: %(address)s")
+            % {"address": facts.link},
+            _(
+                "Whoever has the address can see when your visits are. You can have a new one made on the page of any "
+                "visit; this one then ends."
+            ),
+        ),
+        actions=(Action(_("Subscribe"), webcal(facts.link)),),
+        why=_("You get this mail because somebody asked for it on the page of one of your visits."),
+    )
+    return _laid_out(_("Your visits at %(clinic)s, for your calendar") % clinic, page)
 
 
 def sign_in(head: Letterhead, facts: Facts, *, zone: str) -> Letter:

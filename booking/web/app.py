@@ -14,7 +14,7 @@ from booking import clock, settings
 from booking.domain.access import PUBLIC
 from booking.settings import Settings
 from booking.store import base
-from booking.web import access, admin, api, desk, errors, headers, health, i18n, mailbox, patient
+from booking.web import access, admin, api, desk, errors, feeds, headers, health, i18n, mailbox, patient
 
 LARGEST_BODY = 256 * 1024
 LOOPBACK = ["localhost", "127.0.0.1", "[::1]"]
@@ -35,7 +35,7 @@ def create_app(given: Settings | None = None) -> Flask:
     app.before_request(access.enforce)
     errors.configure(app)
     headers.configure(app)
-    for part in (patient, desk, admin, mailbox, api, health):
+    for part in (patient, desk, admin, mailbox, api, feeds, health):
         app.register_blueprint(part.blueprint)
     app.view_functions["static"] = access.allow("public")(app.view_functions["static"])
     access.check_guards(app)

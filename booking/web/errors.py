@@ -50,7 +50,7 @@ STATUS: Mapping[type[BookingError], int] = {
     KeyReused: 422,
     RateLimited: 429,
 }  # every other refusal is a conflict with how things stand: 409
-PROGRAMS = ("/api/", "/static/", "/healthz", "/readyz")
+PROGRAMS = ("/api/", "/feeds/", "/static/", "/healthz", "/readyz")
 CLINICS_SHOWN = 10  # on an error page that belongs to no clinic
 
 
