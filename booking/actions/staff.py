@@ -18,11 +18,12 @@ from booking.domain.access import WORKER, Caller, browser_mark, new_secret, plai
 from booking.domain.audit import Action, thing
 from booking.domain.audit import Kind as Thing
 from booking.domain.errors import Busy, Invalid, LastOwner, NotFound, NotProven
+from booking.domain.feed import Kind as Feed
 from booking.domain.message import Facts, Kind
 from booking.formats import passkey
-from booking.store import audit, hashed, outbox, staff
+from booking.store import audit, feed, hashed, outbox, own, staff
 from booking.store import clinic as clinics
-from booking.store.base import rest, settings, transaction
+from booking.store.base import db, rest, settings, transaction
 from booking.store.staff import SignedIn, Staff
 
 LINK_LASTS = timedelta(minutes=15)
@@ -317,7 +318,7 @@ def change_role(clinic_id: int, staff_id: int, role: str, *, by: Caller, now: da
 
 @transaction
 def dismiss(clinic_id: int, staff_id: int, *, by: Caller, now: datetime) -> None:
-    """Take somebody's role in the clinic, and end all their sessions at once; their roles elsewhere stay.
+    """Take somebody's role in the clinic, end their feed there and all their sessions at once; other roles stay.
 
     Raises NotFound if they do not work there, LastOwner if no owner would be left.
     """
@@ -327,7 +328,16 @@ def dismiss(clinic_id: int, staff_id: int, *, by: Caller, now: datetime) -> None
     _keep_an_owner(clinic_id, staff_id, None)
     staff.take_role(clinic_id, staff_id)
     staff.end_sessions(staff_id, now)
+    _end_feed(clinic_id, db.session.get_one(Staff, staff_id).email)
     audit.record(clinic_id, Action.STAFF_REMOVED, by=by, now=now, object=_who(staff_id), role=role)
+
+
+def _end_feed(clinic_id: int, email: str) -> None:
+    """Who leaves has no calendar of the clinic's visits any more; the owner can make another feed."""
+    someone = own.practitioner(clinic_id, email)
+    found = feed.of(clinic_id, Feed.PRACTITIONER, someone.id, lock=True) if someone else None
+    if found is not None:
+        db.session.delete(found)
 
 
 @transaction

@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from datetime import timedelta
 from functools import lru_cache
 from typing import NamedTuple
+from urllib.parse import quote
 
 from icalendar import Event, vText, vUri
 
@@ -58,6 +59,11 @@ def name(kind: Kind, subject: str, clinic: str, lang: str) -> str:
 def webcal(address: str) -> str:
     """The address as a link that opens in the reader's calendar program."""
     return f"webcal://{address.partition('://')[2]}"
+
+
+def google(address: str) -> str:
+    """The address as a link that subscribes to it in Google Calendar."""
+    return f"https://calendar.google.com/calendar/r?cid={quote(webcal(address), safe='')}"
 
 
 @lru_cache(maxsize=256)

@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from booking.domain.message import DaySheet, Facts, Kind, Letterhead, Method, Recipient, Visit
 from booking.formats import words
-from booking.formats.feed import webcal
+from booking.formats.feed import google, webcal
 from booking.formats.ical import clean, line
 from booking.formats.mime import Letter
 
@@ -163,20 +163,23 @@ def feed(head: Letterhead, facts: Facts) -> Letter:
         head,
         sentence=_("All your visits at %(clinic)s, in your calendar.") % clinic,
         notes=(
-            _("Open the link on your phone or computer to subscribe. What you book or change later appears by itself."),
+            _("Follow a link below to subscribe. What you book or change later appears by itself."),
             _(
                 "Calendars look for changes when they like: some every hour, Google only once in many hours. "
                 "Urgent changes are always mailed to you as well."
             ),
             _("A visit that you also accepted from its own mail may stand in your calendar twice."),
-            _("If your calendar asks for an address (Google, Outlook on the web), copy this one: %(address)s")
+            _("If your calendar asks for an address, as Outlook on the web does, copy this one: %(address)s")
             % {"address": facts.link},
             _(
                 "Whoever has the address can see when your visits are. You can have a new one made on the page of any "
                 "visit; this one then ends."
             ),
         ),
-        actions=(Action(_("Subscribe"), webcal(facts.link)),),
+        actions=(
+            Action(_("Subscribe on this device"), webcal(facts.link)),
+            Action(_("Add to Google Calendar"), google(facts.link)),
+        ),
         why=_("You get this mail because somebody asked for it on the page of one of your visits."),
     )
     return _laid_out(_("Your visits at %(clinic)s, for your calendar") % clinic, page)
@@ -499,7 +502,7 @@ def _page(
         when=when,
         notes=tuple(note for note in notes if note),
         sections=tuple(sections),
-        actions=tuple(action for action in actions if action.url.startswith(("https://", "http://"))),
+        actions=tuple(action for action in actions if action.url.startswith(("https://", "http://", "webcal://"))),
         after=tuple(text for text in after if text),
         why=why,
     )

@@ -21,6 +21,7 @@ from booking.actions.account import Added
 from booking.domain import password as rules
 from booking.domain import totp
 from booking.domain.errors import Invalid, NotProven
+from booking.formats import qr
 from booking.formats.contact import tidy
 from booking.store import clinic as clinics
 from booking.store import staff as records
@@ -206,13 +207,7 @@ def _place() -> str:
 
 
 def _picture(address: str) -> Markup:
-    """The address as a QR code: an SVG of our own making, without a style or a script in it."""
-    import segno
-
-    drawn = segno.make(address, error="m", micro=False).svg_inline(
-        scale=5, border=4, dark="#000", light="#fff", omitsize=True, svgclass="d-qr", lineclass=None
-    )
-    return Markup(drawn)
+    return Markup(qr.svg(address, "d-qr"))
 
 
 def _passkey_page(form: PasskeyForm) -> str:

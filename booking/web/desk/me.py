@@ -24,7 +24,7 @@ from booking.formats.contact import tidy
 from booking.store import diary, own, paper
 from booking.web import i18n
 from booking.web.access import allow
-from booking.web.desk import visits
+from booking.web.desk import my_feed, visits
 from booking.web.desk.blueprint import READERS, blueprint
 from booking.web.desk.visits import Visit
 from booking.web.forms import Form
@@ -142,6 +142,7 @@ def _page(form: TimeOffForm, stranded: tuple[StrandedVisit, ...] = ()) -> str:
         hours=_hours(plan, who),
         time_off=list(_time_off(who, today)),
         form=form,
+        feed=my_feed.shown(who.id, who.name),
         stranded=stranded,
         done=done.get(request.args.get("done", ""), ""),
     )

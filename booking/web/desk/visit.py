@@ -7,13 +7,15 @@ from datetime import timedelta
 from flask import g, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
+from markupsafe import Markup
 
-from booking.actions import appointment, slot
+from booking.actions import appointment, outbox, slot
 from booking.actions import visit as actions
 from booking.domain.access import digest
 from booking.domain.appointment import NEXT, OPEN, Status, is_due, may_become, may_go_back_to, may_note
 from booking.domain.availability import Wish
 from booking.domain.errors import Invalid, NotOffered, PatientBusy, PlaceTaken, SlotTaken
+from booking.formats import qr
 from booking.store import history, overrun, place
 from booking.store.access import IdempotencyKey
 from booking.store.base import db
@@ -105,7 +107,13 @@ def again(id: str) -> ResponseReturnValue:
 def card(id: str) -> str:
     """A card to take home."""
     found = visits.one(id)
-    return render_template("desk/card.html", visit=found, place=db.session.get_one(Location, found.row.location_id))
+    told = outbox.visit(found.row, found.row.language, g.now)
+    return render_template(
+        "desk/card.html",
+        visit=found,
+        place=db.session.get_one(Location, found.row.location_id),
+        code=Markup(qr.svg(told.manage_url, "d-qr")) if found.row.status in OPEN else "",
+    )
 
 
 def _panel(found: Visit, refusal: str = "") -> str:

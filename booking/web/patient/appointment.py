@@ -9,14 +9,17 @@ from enum import StrEnum
 from flask import Response, g, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import lazy_gettext as _l
+from markupsafe import Markup
 from wtforms import TextAreaField
 from wtforms.validators import Length
 
 from booking.actions import appointment as visits
+from booking.actions import feed as feeds
 from booking.actions import outbox, slot
 from booking.domain.appointment import ASKED, OPEN, OVER, Status, Why, changeable_until
 from booking.domain.errors import BookingError, NotFound, NotOffered, PatientBusy, SlotTaken, TooLate, WrongStatus
-from booking.formats import ical
+from booking.formats import add_to, ical, qr
+from booking.formats.add_to import AddTo
 from booking.formats.contact import NOTE_LENGTH, tidy_lines
 from booking.store import appointment as appointments
 from booking.store.appointment import Appointment, Change
@@ -26,7 +29,7 @@ from booking.store.patient import Patient
 from booking.store.practitioner import Actor, Service
 from booking.store.sealed import unseal
 from booking.web import errors
-from booking.web.access import allow, open_visit
+from booking.web.access import allow, limit, open_visit
 from booking.web.forms import Form
 from booking.web.patient import ask, home, times
 from booking.web.patient.ask import Ask
@@ -66,6 +69,9 @@ class Page:
     was_request: bool  # when it ended
     said: str  # the desk's words with its offer or its refusal
     again: str | None  # where the same may be booked again
+    add_to: tuple[AddTo, ...]  # calendars that take it by a link; none unless it is booked
+    code: Markup  # the visit's link for the camera of a phone, on paper
+    is_mailed: bool  # the address of all visits, a moment ago
 
     @property
     def zone(self) -> str:
@@ -173,6 +179,15 @@ def invite(id: str) -> Response:
     return response
 
 
+@blueprint.post("/<clinic>/appointments/<id>/feed")
+@allow("visit")
+def mail_feed(id: str) -> ResponseReturnValue:
+    """Mail the patient the address of all their visits, to the e-mail address on record and nowhere else."""
+    limit(f"feed-of:{g.appointment.patient_id}", 5, 86400)
+    feeds.mail_address(g.clinic.id, g.appointment.patient_id, anew="anew" in request.form, by=g.caller, now=g.now)
+    return redirect(url_for("patient.appointment", id=id, mailed=1, _anchor="calendar"), 303)
+
+
 def _fresh(id: str) -> Appointment:
     return appointments.by_public_id(g.clinic.id, id)
 
@@ -211,6 +226,7 @@ def _page(visit: Appointment) -> Page:
     moved_from = last.what.get("moved_from")
     change_until = changeable_until(visit.starts_at, g.clinic.cancellation_notice)
     state = _state(visit)
+    told = outbox.visit(visit, g.language, g.now)
     is_asked = state is State.BOOKED and visit.needs_desk == ASKED
     in_time = g.now <= change_until or is_asked or state in (State.REQUESTED, State.OFFERED)
     return Page(
@@ -230,6 +246,9 @@ def _page(visit: Appointment) -> Page:
         was_request=last.old_status == Status.PENDING,
         said=_said_by_desk(last, visit) if last.old_status == Status.PENDING else "",
         again=_again(visit, service),
+        add_to=add_to.links(told) if state is State.BOOKED else (),
+        code=Markup(qr.svg(told.manage_url, "p-qr")),
+        is_mailed="mailed" in request.args,
     )
 
 
