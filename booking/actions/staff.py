@@ -328,16 +328,17 @@ def dismiss(clinic_id: int, staff_id: int, *, by: Caller, now: datetime) -> None
     _keep_an_owner(clinic_id, staff_id, None)
     staff.take_role(clinic_id, staff_id)
     staff.end_sessions(staff_id, now)
-    _end_feed(clinic_id, db.session.get_one(Staff, staff_id).email)
+    _end_feed(clinic_id, db.session.get_one(Staff, staff_id).email, by, now)
     audit.record(clinic_id, Action.STAFF_REMOVED, by=by, now=now, object=_who(staff_id), role=role)
 
 
-def _end_feed(clinic_id: int, email: str) -> None:
+def _end_feed(clinic_id: int, email: str, by: Caller, now: datetime) -> None:
     """Who leaves has no calendar of the clinic's visits any more; the owner can make another feed."""
     someone = own.practitioner(clinic_id, email)
     found = feed.of(clinic_id, Feed.PRACTITIONER, someone.id, lock=True) if someone else None
     if found is not None:
         db.session.delete(found)
+        audit.record(clinic_id, Action.FEED_ENDED, by=by, now=now, of=f"{found.kind}:{found.subject_id}")
 
 
 @transaction

@@ -69,8 +69,9 @@ def google(address: str) -> str:
 @lru_cache(maxsize=256)
 def _head(name: str, home: str, zones: Collection[str], year: int) -> str:
     found = ical.empty()
-    found.add("name", name)
-    found.add("x-wr-calname", vText(name))  # else it would not be escaped
+    # Said to be texts, or they would not be escaped.
+    found.add("name", vText(name))
+    found.add("x-wr-calname", vText(name))
     found.add("x-wr-timezone", home)
     found.add("refresh-interval", REFRESH, parameters={"VALUE": "DURATION"})
     found.add("x-published-ttl", "PT1H")

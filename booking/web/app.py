@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, current_app, g
+from flask import Flask, current_app, g, request
 from flask_wtf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -20,10 +20,17 @@ LARGEST_BODY = 256 * 1024
 LOOPBACK = ["localhost", "127.0.0.1", "[::1]"]
 
 
+class Application(Flask):
+    """Flask, but its log names the route of a fault and not the address, which may hold a secret."""
+
+    def log_exception(self, exc_info: Any) -> None:
+        self.logger.error("fault at %s %s", request.method, request.url_rule, exc_info=exc_info)
+
+
 def create_app(given: Settings | None = None) -> Flask:
     """The application, with every route's guard checked. Raises SettingsError for an unusable environment."""
     found = settings.read() if given is None else given
-    app = Flask("booking", template_folder=_templates())
+    app = Application("booking", template_folder=_templates())
     app.config.update(_config(found))
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.json.sort_keys = False  # type: ignore[attr-defined]

@@ -160,7 +160,7 @@ def test_an_empty_feed_still_has_its_zone_and_its_name(elm: Feeds, make: Make) -
     text = elm.client.get(elm.address()).text
     found = Calendar.from_ical(text)
     assert [str(zone["tzid"]) for zone in found.timezones] == ["Europe/London"]
-    assert str(found["name"]) == "Bo Andersen, Elm Clinic"
+    assert "\r\nNAME:Bo Andersen\\, Elm Clinic\r\n" in text
     assert "X-WR-CALNAME:Bo Andersen\\, Elm Clinic\r\n" in text
     assert "REFRESH-INTERVAL;VALUE=DURATION:PT1H\r\n" in text
     assert "X-PUBLISHED-TTL:PT1H\r\n" in text
@@ -313,6 +313,18 @@ def test_an_event_that_cannot_be_written_is_left_out(elm: Feeds, make: Make, mon
 
     monkeypatch.setattr(written, "block", broken)
     assert [event["uid"] for event in elm.events(elm.address())] == [good.uid]
+
+
+def test_no_log_has_the_address(elm: Feeds, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    def broken(*args: object) -> None:
+        raise RuntimeError("broken")
+
+    address = elm.address()
+    elm.app.config["PROPAGATE_EXCEPTIONS"] = False
+    monkeypatch.setattr(feeds, "stamps", broken)
+    assert elm.client.get(address).status_code == 500
+    assert "fault at GET /feeds/<token>.ics" in caplog.text
+    assert "fd_" not in caplog.text
 
 
 def test_a_changed_name_reaches_the_feed_and_hostile_ones_stay_one_line(elm: Feeds, make: Make) -> None:
