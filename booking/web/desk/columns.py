@@ -16,7 +16,7 @@ from flask import g, url_for
 from flask_babel import gettext as _
 
 from booking.domain import opening
-from booking.domain.appointment import OVER, Status
+from booking.domain.appointment import OVER
 from booking.domain.availability import Location, Plan, Practitioner
 from booking.domain.bits import overlap, span
 from booking.domain.board import stretches
@@ -137,7 +137,7 @@ def drawn(asked: Asked, stamp: Stamp) -> Board:
         hours=[(row, i18n.clock(instant_of(top + row), asked.zone)) for row in range(0, rows, HOUR)],
         rows=rows,
         scale=pen.scale,
-        counts=words.counts((Status(entry.status), marks.is_late(entry)) for entry in entries),
+        counts=words.counts([entry.status for entry in entries], marks.late(entries)),
         away=[who.name for who in asked.plan.practitioners.values() if who.id not in there]
         if asked.view == "practitioners" and not asked.practitioner
         else [],

@@ -26,7 +26,7 @@ def drawn(asked: Asked) -> str:
     return render_template(
         "desk/list_part.html",
         visits=[visit for visit in shown if Status(visit.row.status) not in OVER],
-        counts=words.counts((Status(visit.row.status), visit.is_late) for visit in shown),
+        counts=words.counts([visit.row.status for visit in shown], sum(visit.is_late for visit in shown)),
         has_places=len(asked.plan.locations) > 1,
     )
 

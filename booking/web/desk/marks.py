@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import chain
 
 from flask import g
 from flask_babel import gettext as _
 
 from booking.domain import appointment
-from booking.domain.appointment import Status, is_running_over
+from booking.domain.appointment import Status
 from booking.domain.availability import Plan
 from booking.domain.bits import span
 from booking.domain.board import Course, Lane, crowding, in_room, lanes, with_practitioner
@@ -21,6 +22,7 @@ from booking.web import i18n
 from booking.web.desk import words
 
 SERVICES = 8  # colours
+LATE, OFFERED = "late", "offered"  # what a status comes to on the board
 SCALES = {1: 12, 2: 12}  # pixels of a row by the rows of the shortest visit, so that it is a target of 24
 SCALE = 8
 ONE_LINE = 32  # pixels: a lower visit has room for one line
@@ -53,6 +55,10 @@ class Pen:
     zone: str
     with_place: bool
     scale: int
+    now: datetime
+    # Words are looked up once for a board, not for each of its visits.
+    statuses: Mapping[str, str] = field(default_factory=dict)
+    clocks: dict[datetime, str] = field(default_factory=dict)
 
     def marks(self, visits: Sequence[Entry], base: int, places: int) -> tuple[list[Mark], int, int]:
         """The marks of a column, how many rests stand side by side in it, and how many lanes its room has."""
@@ -95,7 +101,7 @@ class Pen:
 
     def _mark(self, visit: Entry, course: Course, row: int, lane: Lane, tail: int) -> Mark:
         status, head = Status(visit.status), course.head
-        late, is_over = is_late(visit), visit.id in self.over
+        late, is_over = _is_late(visit, self.now), visit.id in self.over
         kind = "late" if late else status.value
         classes = f"s{row + head.start} b-{kind} k{visit.service % SERVICES}"
         if lane.of > 1:
@@ -115,19 +121,33 @@ class Pen:
             glyph="◷" if late else words.GLYPHS[status],
             name=visit.patient,
             said=self._said(visit),
-            status=_status(visit, status, is_late=late, is_over=is_over),
+            status=self._status(visit, is_late=late, is_over=is_over),
             parts=parts,
         )
 
     def _said(self, visit: Entry) -> str:
         names = self.furniture.names
-        said = [f"{i18n.clock(visit.starts_at, self.zone)} {self.services[visit.service]}"]
+        clock = self.clocks.get(visit.starts_at)
+        if clock is None:
+            clock = self.clocks[visit.starts_at] = i18n.clock(visit.starts_at, self.zone)
+        said = [f"{clock} {self.services[visit.service]}"]
         if self.view == "rooms":
             said.append(names.actors[visit.practitioner])
         elif visit.room:
             said.append(names.actors[visit.room])
         if self.with_place:
             said.append(names.locations[visit.location])
+        return ", ".join(said)
+
+    def _status(self, visit: Entry, *, is_late: bool, is_over: bool) -> str:
+        code = LATE if is_late else OFFERED if visit.waits_for == "patient" else visit.status
+        said = [self.statuses[code]] if code in self.statuses else []
+        if appointment.is_running_over(visit.status, visit.ends_at, self.now):
+            said.append(_("running over"))
+        if is_over:
+            said.append(_("over capacity"))
+        if visit.needs_desk:
+            said.append(_("please look"))
         return ", ".join(said)
 
 
@@ -146,25 +166,20 @@ def pen(view: str, visits: Sequence[Entry], holds: Sequence[Held], furniture: Fu
         zone=zone,
         with_place=len(plan.locations) > 1,
         scale=SCALES.get(shortest, SCALE),
+        now=g.now,
+        statuses={status: words.status_words(status) for status in Status if status != Status.BOOKED}
+        | {LATE: _("Late"), OFFERED: _("Offered")},
     )
 
 
-def is_late(visit: Entry) -> bool:
-    """Booked, a quarter of an hour ago, and nobody has come."""
-    return appointment.is_late(visit.status, visit.starts_at, visit.ends_at, g.now)
+def late(visits: Iterable[Entry]) -> int:
+    """How many should have been here a while ago."""
+    now: datetime = g.now
+    return sum(_is_late(visit, now) for visit in visits)
 
 
-def _status(visit: Entry, status: Status, *, is_late: bool, is_over: bool) -> str:
-    said = [_("Late") if is_late else words.status_words(status)] if is_late or status != Status.BOOKED else []
-    if status == Status.PENDING and visit.waits_for == "patient":
-        said = [_("Offered")]
-    if is_running_over(visit.status, visit.ends_at, g.now):
-        said.append(_("running over"))
-    if is_over:
-        said.append(_("over capacity"))
-    if visit.needs_desk:
-        said.append(_("please look"))
-    return ", ".join(said)
+def _is_late(visit: Entry, now: datetime) -> bool:
+    return appointment.is_late(visit.status, visit.starts_at, visit.ends_at, now)
 
 
 def _kind(one: Entry | Held) -> tuple[int, bool, int]:

@@ -434,11 +434,9 @@ def stands_words(visit: Appointment, patient: Patient, practitioner: str) -> str
     )
 
 
-def counts(visits: Iterable[tuple[Status, bool]]) -> list[str]:
-    """A day in a line, of each visit's status and whether it is late: only what there is."""
-    found = list(visits)
-    by_status = Counter(status for status, _is_late in found)
-    late = sum(is_late for _status, is_late in found)
+def counts(statuses: Iterable[str], late: int) -> list[str]:
+    """A day in a line: how many visits have which status, how many are late; only what there is."""
+    by_status = Counter(statuses)
     came = by_status[Status.ARRIVED] + by_status[Status.CHECKED_IN]
     pairs = [
         (by_status[Status.BOOKED], _("%(count)s booked", count=by_status[Status.BOOKED])),
