@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from flask import Flask
 
     from booking.actions.clinic import StrandedVisit
+    from booking.actions.importing import Verdict
     from booking.settings import Settings
 
 log = logging.getLogger("booking")
@@ -33,6 +34,7 @@ log = logging.getLogger("booking")
 IDLE = 2.0  # seconds that the worker waits when nothing was due
 BATCH = 20  # mails between two looks at whether to stop
 SWEEP_EVERY = 60.0
+POLL_EVERY = 60.0  # seconds between two looks into the mailbox
 LONGEST_PAUSE = 60.0  # after faults of the database
 THREADS = 4  # of each web worker; most of a request is Python, which runs one thread at a time
 STOP_WITHIN = 30  # seconds that requests under way get to end
@@ -145,10 +147,15 @@ def worker(once: bool) -> None:
             while _deliver():
                 pass
             _sweep()
+            if found.imap_url:
+                _poll(found.imap_url)
         return
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    if found.imap_url:
+        # A thread of its own: what goes out does not wait for a slow mailbox.
+        threading.Thread(target=_keep_polling, args=(app, found.imap_url, stop), daemon=True).start()
     _work(app, stop)
 
 
@@ -228,6 +235,41 @@ def _prepare_demo() -> None:
     click.echo(f"The desk   {link}")
     click.echo("           (this link signs in once; the next start prints another)")
     click.echo("Stop with Ctrl-C.\n")
+
+
+# Mail in
+
+
+@cli.group("mail")
+def mail_group() -> None:
+    """Mail that comes in."""
+
+
+@mail_group.command("receive")
+def mail_receive() -> None:
+    """Read one message from standard input: an answer to an invite, or a mail of ours that came back.
+
+    For a mail server's pipe. Whatever the message is, the exit code is 0 once it was dealt with; 75 asks the mail
+    server to try again later, for the database can't be reached or is not at this program's revision.
+
+    \b
+    Example: booking mail receive < answer.eml
+    """
+    from booking import clock
+    from booking.actions import inbox
+    from booking.formats.reply import LARGEST
+
+    content = sys.stdin.buffer.read(LARGEST + 1)
+    while sys.stdin.buffer.read(LARGEST):
+        pass  # a pipe that is closed early fails the mail server
+    logging.basicConfig(level=logging.INFO, format="%(name)s %(levelname)s %(message)s")
+    try:
+        with _opened():
+            outcome = inbox.receive(content, clock.now())
+    except Exception as error:
+        log.error("a message waits: %s", type(error).__name__)
+        sys.exit(os.EX_TEMPFAIL)
+    log.info("a message was %s", outcome.value)
 
 
 # Clinics, staff and keys
@@ -463,6 +505,116 @@ def _chains(slug: str | None, known: set[int]) -> dict[int, str]:
     }
 
 
+# Moving in and out
+
+
+@cli.command("import")
+@click.argument("slug")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--check", is_flag=True, help="Say what would become of each row, and change nothing.")
+@click.option("--squeeze", is_flag=True, help="Squeeze visits in whose time is taken.")
+@click.option("--skip-faults", is_flag=True, help="Import the other rows where some have faults or clash.")
+@click.option("--zone", help="Zone of times without an offset, if it is not the location's.")
+def import_(slug: str, file: Path, check: bool, squeeze: bool, skip_faults: bool, zone: str | None) -> None:
+    """Take visits and patients over from FILE: CSV, or the .ics export of another calendar. Twice is harmless.
+
+    The first line of CSV names the columns: start, service, practitioner, name, email, phone, status, note; and where
+    they are needed location, new (yes: a first visit) and minutes. A row without start is a patient only. All rows
+    are imported or, if one has a fault or clashes with another visit, none. Nobody is told of imported visits.
+
+    \b
+    Example: booking import prairie visits.csv --check
+    """
+    from booking import clock
+    from booking.actions import importing
+    from booking.domain.moving import Unreadable
+    from booking.store.clinic import by_slug
+
+    if zone is not None and not _is_zone(zone):
+        raise click.BadParameter(f"{zone!r} is no zone such as Europe/London", param_hint="--zone")
+    with _opened():
+        clinic_id, now = by_slug(slug).id, clock.now()
+        try:
+            found = importing.read(file.read_bytes(), clinic_id)
+        except Unreadable as error:
+            raise click.ClickException(f"{file}: {error}") from None
+        for column in found.unread:
+            click.echo(f'{file}: the column "{column}" is not read', err=True)
+        verdicts = importing.examine(clinic_id, found.rows, now=now, zone=zone, squeeze=squeeze)
+        hindered = importing.hindered(verdicts)
+        refused = bool(hindered) and not skip_faults
+        _tell_of_rows(file, verdicts, everything=check)
+        if check or refused:
+            click.echo(_summary(verdicts, "would be imported"))
+        if refused:
+            raise click.ClickException(
+                "nothing was imported: mend these rows, or leave them out with --skip-faults"
+                + ("" if squeeze else "; --squeeze squeezes in those whose time is taken")
+            )
+        if check:
+            return
+        late = []
+        with _progress(importing.batches(verdicts), "Visits") as batches:
+            for batch in batches:
+                late += importing.write(clinic_id, batch, now=now)
+    click.echo(_summary(verdicts, "imported", late=len(late)))
+    for verdict in late:
+        click.echo(f"{file}: line {verdict.line}: {verdict.said}: taken meanwhile, not imported", err=True)
+    if late:
+        sys.exit(1)
+
+
+def _tell_of_rows(file: Path, verdicts: list[Verdict], *, everything: bool) -> None:
+    """Row by row what becomes of it: every row, or those only that somebody should look at."""
+    from booking.domain.moving import HINDERS, Fate
+
+    says = {
+        Fate.IMPORTED: "imported",
+        Fate.SHARED: "imported, squeezed in",
+        Fate.SQUEEZED: "imported, squeezed in",
+        Fate.PATIENT: "imported",
+        Fate.KNOWN: "there already",
+        Fate.CLASH: "clash",
+        Fate.FAULTY: "fault",
+    }
+    for verdict in verdicts:
+        is_plain = verdict.fate is Fate.KNOWN or (verdict.fate in (Fate.IMPORTED, Fate.PATIENT) and not verdict.remarks)
+        if is_plain and not everything:
+            continue
+        why = [*verdict.remarks, *map(str, verdict.faults)]
+        line = f"{file}: line {verdict.line}: " + ": ".join(filter(None, (says[verdict.fate], verdict.said)))
+        click.echo(f"{line}{': ' if why else ''}{'; '.join(why)}", err=verdict.fate in HINDERS)
+
+
+def _summary(verdicts: list[Verdict], did: str, *, late: int = 0) -> str:
+    from collections import Counter
+
+    from booking.domain.moving import WRITTEN, Fate
+
+    count = Counter(verdict.fate for verdict in verdicts)
+    parts = [f"{sum(count[fate] for fate in WRITTEN) - late:,} {did}"]
+    named = (
+        ((Fate.SQUEEZED, Fate.SHARED), "of them squeezed in"),
+        ((Fate.KNOWN,), "there already"),
+        ((Fate.CLASH,), "clash"),
+        ((Fate.FAULTY,), "with faults"),
+    )
+    for fates, words in named:
+        if number := sum(count[fate] for fate in fates):
+            parts.append(f"{number:,} {words}")
+    return ", ".join(parts) + "."
+
+
+def _is_zone(name: str) -> bool:
+    from booking.domain.time import zone_info
+
+    try:
+        zone_info(name)
+    except (KeyError, ValueError, OSError):
+        return False
+    return True
+
+
 # Looking after it
 
 
@@ -678,15 +830,41 @@ def _deliver() -> int:
     return appointment.lapse(now) + appointment.remind(now) + outbox.deliver(now, limit=BATCH)
 
 
+def _keep_polling(app: Flask, url: str, stop: threading.Event) -> None:
+    while not stop.is_set():
+        with app.app_context():
+            _poll(url)
+        stop.wait(POLL_EVERY)
+
+
+def _poll(url: str) -> None:
+    """Deal with the unread mail of the mailbox. What can't be read now is read in the next round."""
+    from sqlalchemy.exc import DBAPIError
+
+    from booking import clock, imap
+    from booking.actions import inbox
+    from booking.domain.errors import Busy
+
+    try:
+        imap.poll(url, lambda content: inbox.receive(content, clock.now()), giving_up=(DBAPIError, Busy))
+    except imap.Unreachable as error:
+        log.warning("the mailbox can't be read: %s", error)
+    except (DBAPIError, Busy) as error:
+        log.warning("the database failed (%s); the mail stays unread", type(error).__name__)
+    except Exception as error:  # whatever a mail server answers, the next round tries again
+        log.error("reading the mailbox failed: %s", type(error).__name__)
+
+
 def _sweep() -> None:
     from booking import clock
-    from booking.actions import appointment, audit, outbox, paper
+    from booking.actions import appointment, audit, inbox, outbox, paper
 
     paper.mail_day_sheets(clock.now())
     audit.chain_notes(clock.now())
     audit.keep_heads(clock.now())
     appointment.sweep(clock.now())
     outbox.wipe(clock.now())
+    inbox.prune(clock.now())
 
 
 def _findings() -> Iterator[tuple[str, list[str]]]:

@@ -194,6 +194,30 @@ def test_a_key_is_printed_once_and_only_its_digest_is_kept(
     rows.close()
 
 
+# Moving in and out
+
+
+def test_an_import_is_tried_refused_and_done(booking: Booking, elm: Path, tmp_path: Path) -> None:
+    path = tmp_path / "visits.csv"
+    rows = ["start;service;practitioner;name;email", "2099-01-12 09:00;visit;bo;Ada Lovelace;ada@example.com"]
+    path.write_text("\n".join([*rows, "2099-01-12 09:00;vist;bo;Eve Adams;"]), encoding="utf-8")
+    refused = booking("import", "elm", path, "--check")
+    assert refused.exit_code == 1
+    assert refused.stdout.splitlines() == [
+        f"{path}: line 2: imported: 2099-01-12 09:00 visit, bo",
+        "1 would be imported, 1 with faults.",
+    ]
+    assert f"{path}: line 3: fault: 2099-01-12 09:00, vist, bo: service: expected a service" in refused.stderr
+    assert 'did you mean "visit"?' in refused.stderr
+    assert booking("import", "elm", path).exit_code == 1
+    assert booking("import", "elm", path, "--skip-faults").stdout.endswith("1 imported, 1 with faults.\n")
+    path.write_text("\n".join(rows), encoding="utf-8")
+    assert booking("import", "elm", path).stdout == "0 imported, 1 there already.\n"
+    path.write_bytes(b"name\nZo\xeb")
+    assert f"{path}: line 2: not UTF-8" in booking("import", "elm", path).stderr
+    assert booking("import", "elm", path, "--zone", "Mars/Base").exit_code == 2
+
+
 # Looking after it
 
 

@@ -19,3 +19,8 @@ def write(rows: Iterable[Sequence[object]]) -> str:
 def _cell(value: object) -> str:
     text = "" if value is None else str(value)
     return f"'{text}" if text.lstrip(" ").startswith(FORMULA) else text
+
+
+def plain(cell: str) -> str:
+    """What `write` was given for this cell: without the apostrophe that it put in front."""
+    return cell[1:] if cell.startswith("'") and cell[1:].lstrip(" ").startswith(FORMULA) else cell

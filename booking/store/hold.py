@@ -99,6 +99,7 @@ class Wanted:
     start: int  # tick
     shape: Shape
     candidates: tuple[Candidate, ...]  # in order of preference
+    exact: tuple[datetime, datetime] | None = None  # start and patient's end of an imported visit that has odd ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +189,7 @@ def place(
     else:
         raise SlotTaken(instant_of(wanted.start))
     room, ticks = needs
+    starts_at, ends_at = wanted.exact or (instant_of(wanted.start), instant_of(wanted.start + wanted.shape.stay))
     if instead_of:
         release(instead_of)
     row = {
@@ -199,8 +201,8 @@ def place(
         "room_id": room,
         "location_id": candidate.location,
         "new_patient": wanted.new_patient,
-        "starts_at": instant_of(wanted.start),
-        "ends_at": instant_of(wanted.start + wanted.shape.stay),
+        "starts_at": starts_at,
+        "ends_at": ends_at,
         "last_tick": max((tick for _, tick in ticks), default=wanted.start),
         "expires_at": expires_at,
     }

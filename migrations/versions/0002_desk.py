@@ -88,6 +88,14 @@ def upgrade() -> None:
         sa.UniqueConstraint("public_id", name=op.f("uq_feed_public_id")),
     )
     op.create_table(
+        "imported",
+        sa.Column("clinic_id", sa.Integer(), nullable=False),
+        sa.Column("digest", sa.String(length=32), nullable=False),
+        sa.Column("imported_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["clinic_id"], ["clinic.id"], name=op.f("fk_imported_clinic_id")),
+        sa.PrimaryKeyConstraint("clinic_id", "digest", name=op.f("pk_imported")),
+    )
+    op.create_table(
         "passkey",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("staff_id", sa.Integer(), nullable=False),
@@ -185,6 +193,27 @@ def upgrade() -> None:
     with op.batch_alter_table("patient_note", schema=None) as batch_op:
         batch_op.create_index("ix_patient_note_patient", ["patient_id", "id"], unique=False)
 
+    op.create_table(
+        "answer",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("clinic_id", sa.Integer(), nullable=True),
+        sa.Column("appointment_id", sa.Integer(), nullable=True),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("outcome", sa.String(length=10), nullable=False),
+        sa.Column("sender_role", sa.String(length=12), nullable=True),
+        sa.Column("wants", sa.String(length=10), nullable=True),
+        sa.Column("stamped_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("sequence", sa.Integer(), nullable=True),
+        sa.Column("comment", sa.LargeBinary(), nullable=True),
+        sa.Column("starts_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ends_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["appointment_id"], ["appointment.id"], name=op.f("fk_answer_appointment_id")),
+        sa.ForeignKeyConstraint(["clinic_id"], ["clinic.id"], name=op.f("fk_answer_clinic_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_answer")),
+    )
+    with op.batch_alter_table("answer", schema=None) as batch_op:
+        batch_op.create_index("ix_answer_appointment", ["appointment_id", "id"], unique=False)
+
     with op.batch_alter_table("appointment", schema=None) as batch_op:
         batch_op.add_column(sa.Column("place", sa.Integer(), nullable=True))
         batch_op.add_column(sa.Column("version", sa.Integer(), server_default="1", nullable=False))
@@ -207,6 +236,7 @@ def upgrade() -> None:
 
     with op.batch_alter_table("clinic", schema=None) as batch_op:
         batch_op.add_column(sa.Column("day_sheet", sa.Boolean(), server_default=sa.false(), nullable=False))
+        batch_op.add_column(sa.Column("declines", sa.String(length=10), server_default="note", nullable=False))
         batch_op.add_column(sa.Column("idle_minutes", sa.Integer(), server_default="30", nullable=False))
         batch_op.add_column(sa.Column("require_second_factor", sa.Boolean(), server_default=sa.false(), nullable=False))
 
@@ -281,6 +311,7 @@ def downgrade() -> None:
     with op.batch_alter_table("clinic", schema=None) as batch_op:
         batch_op.drop_column("require_second_factor")
         batch_op.drop_column("idle_minutes")
+        batch_op.drop_column("declines")
         batch_op.drop_column("day_sheet")
 
     with op.batch_alter_table("appointment", schema=None) as batch_op:
@@ -299,6 +330,10 @@ def downgrade() -> None:
         batch_op.drop_column("version")
         batch_op.drop_column("place")
 
+    with op.batch_alter_table("answer", schema=None) as batch_op:
+        batch_op.drop_index("ix_answer_appointment")
+
+    op.drop_table("answer")
     with op.batch_alter_table("patient_note", schema=None) as batch_op:
         batch_op.drop_index("ix_patient_note_patient")
 
@@ -322,6 +357,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_passkey_staff_id"))
 
     op.drop_table("passkey")
+    op.drop_table("imported")
     op.drop_table("feed")
     op.drop_table("clinic_version")
     op.drop_table("access")

@@ -1,0 +1,200 @@
+"""Visits as the calendar exports of other programs have them (Google Calendar, Jane, Easy!Appointments and their like).
+
+They say who comes, for what and to whom in their own ways, so everything is looked at: the description's labelled
+lines, under headings or not; the attendees; and the parts of the title, told apart by the clinic's own words. What
+can't be found out is left empty, and whoever checks the row says so.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from datetime import datetime
+from typing import Any
+
+from icalendar import Calendar, Event
+
+from booking.domain.moving import Row, Unreadable
+from booking.formats.visits_table import decoded
+
+LABELS = {
+    "service": "service",
+    "treatment": "service",
+    "appointment": "service",
+    "appointment type": "service",
+    "type": "service",
+    "practitioner": "practitioner",
+    "provider": "practitioner",
+    "therapist": "practitioner",
+    "staff": "practitioner",
+    "staff member": "practitioner",
+    "with": "practitioner",
+    "patient": "name",
+    "client": "name",
+    "customer": "name",
+    "name": "name",
+    "booked by": "name",
+    "email": "email",
+    "e-mail": "email",
+    "phone": "phone",
+    "phone number": "phone",
+    "mobile": "phone",
+    "telephone": "phone",
+    "tel": "phone",
+    "status": "status",
+    "note": "note",
+    "notes": "note",
+    "comments": "note",
+}
+# A line with nothing after it says whose the lines below are.
+OF_PATIENT = frozenset({"patient", "client", "customer", "booked by"})
+OF_PRACTITIONER = frozenset({"practitioner", "provider", "therapist", "staff", "staff member"})
+# How a title parts the service, the patient and the practitioner: "Visit with Bo", "Ada (Visit)", "Visit - Ada".
+PARTS = re.compile(r"\s+(?:with|for|w/)\s+|\s+[-–—|/·]\s+|[:,]\s+|\s*[()\[\]]\s*", re.IGNORECASE)
+EMAIL = re.compile(r"[^\s<>:@]+@[^\s<>@]+\.[^\s<>@]+")
+PHONE = re.compile(r"\+?[\d ().-]{7,20}")
+MARKUP = re.compile(r"<br\s*/?>|</p>|</li>", re.IGNORECASE)
+TAGS = re.compile(r"<[^>]*>")
+WORDS = {"CANCELLED": "cancelled", "TENTATIVE": "pending"}
+
+
+def is_calendar(content: bytes) -> bool:
+    """Whether the bytes begin like an iCalendar file."""
+    return content[:200].lstrip(b"\xef\xbb\xbf \r\n\t").upper().startswith(b"BEGIN:VCALENDAR")
+
+
+def read(content: bytes, *, services: Collection[str], practitioners: Collection[str]) -> tuple[Row, ...]:
+    """The events of an iCalendar file as rows, in its order; the line is that of the event's beginning.
+
+    `services` and `practitioners` are the names by which the clinic knows them. Starts are ISO 8601, with an offset
+    unless the event has none. All-day and repeated events have a start that says so, for nobody can come to them.
+    Raises Unreadable.
+    """
+    text = decoded(content)
+    lines = [number for number, line in enumerate(text.splitlines(), 1) if line.strip().upper() == "BEGIN:VEVENT"]
+    try:
+        calendar = Calendar.from_ical(text)
+    except (ValueError, IndexError, KeyError) as error:
+        raise Unreadable(f"not an iCalendar file: {error}") from None
+    known = _Known(services, practitioners)
+    whose = known.practitioner(str(calendar.get("X-WR-CALNAME", "")))
+    events = [event for event in calendar.walk("VEVENT") if isinstance(event, Event)]
+    return tuple(_row(line, event, known, whose) for line, event in zip(lines, events, strict=False))
+
+
+class _Known:
+    """The clinic's words, folded."""
+
+    def __init__(self, services: Collection[str], practitioners: Collection[str]) -> None:
+        self._services = {_fold(name): name for name in services}
+        self._practitioners = {_fold(name): name for name in practitioners}
+
+    def service(self, text: str) -> str:
+        return self._services.get(_fold(text), "")
+
+    def practitioner(self, text: str) -> str:
+        return self._practitioners.get(_fold(text), "")
+
+
+def _row(line: int, event: Event, known: _Known, whose: str) -> Row:
+    said = _described(str(event.get("DESCRIPTION", "")))
+    for address, name in _people(event):
+        if who := known.practitioner(name):
+            said.setdefault("practitioner", who)
+        else:
+            said.setdefault("name", name)
+            said.setdefault("email", address)
+    _titled(str(event.get("SUMMARY", "")), known, said)
+    said["practitioner"] = said.get("practitioner") or whose
+    start, minutes = _times(event)
+    status = said.get("status") or WORDS.get(str(event.get("STATUS", "")).upper(), "")
+    return Row(line, start, **{**said, "status": status, "minutes": minutes})
+
+
+def _titled(title: str, known: _Known, said: dict[str, str]) -> None:
+    """What the title says beyond that: the parts that the clinic knows, and what is left over is the patient."""
+    rest = []
+    for part in filter(None, (part.strip() for part in PARTS.split(title))):
+        if service := known.service(part):
+            said.setdefault("service", service)
+        elif who := known.practitioner(part):
+            said.setdefault("practitioner", who)
+        else:
+            rest.append(part)
+    # "Name with Practitioner" and "Service with Practitioner" look alike: what else is missing decides.
+    for part in rest:
+        missing = next((column for column in ("name", "service") if not said.get(column)), None)
+        if missing and part != said.get("name"):
+            said[missing] = part
+
+
+def _described(text: str) -> dict[str, str]:
+    """The labelled lines of a description, the first of each; bare addresses and numbers too."""
+    found: dict[str, str] = {}
+    about = ""  # whose the lines are
+    for line in _lines(text):
+        label, colon, value = (part.strip() for part in line.partition(":"))
+        heading = label.casefold()
+        if not value and heading in OF_PATIENT | OF_PRACTITIONER:
+            about = heading
+            continue
+        column = LABELS.get(heading, "") if colon else ""
+        if not column and about in OF_PATIENT:
+            column = _kind(line) or ("" if "name" in found else "name")
+            value = line
+        elif not column and not colon:
+            column, value = _kind(line), line
+        if about in OF_PRACTITIONER:
+            column = {"name": "practitioner"}.get(column, "" if column in ("email", "phone") else column)
+        if column and value:
+            found.setdefault(column, value)
+    return found
+
+
+def _kind(line: str) -> str:
+    if EMAIL.fullmatch(line):
+        return "email"
+    return "phone" if PHONE.fullmatch(line) else ""
+
+
+def _lines(text: str) -> Iterator[str]:
+    plain = TAGS.sub("", MARKUP.sub("\n", text))
+    return filter(None, (line.strip(" \t-*•") for line in plain.splitlines()))
+
+
+def _people(event: Event) -> Iterator[tuple[str, str]]:
+    """Address and name of those who are named as coming, the organizer last: often the clinic itself, so for a name
+    only where it is a practitioner's."""
+    attendees = event.get("ATTENDEE", [])
+    for person in attendees if isinstance(attendees, list) else [attendees]:
+        address = str(person).partition(":")[2] if str(person).lower().startswith("mailto:") else ""
+        kind = str(person.params.get("CUTYPE", "INDIVIDUAL")).upper()
+        organizer = str(event.get("ORGANIZER", "")).casefold()
+        if kind == "INDIVIDUAL" and str(person).casefold() != organizer:
+            name = str(person.params.get("CN", ""))
+            yield address, "" if "@" in name else name
+
+
+def _times(event: Event) -> tuple[str, str]:
+    """The start as ISO 8601, and the minutes to the end if the event has one."""
+    if "RRULE" in event or "RDATE" in event:
+        return "a repeated event", ""
+    start, end = _instant(event, "DTSTART"), _instant(event, "DTEND")
+    if start is None:
+        return "an all-day event", ""
+    length = event.get("DURATION")
+    if end is not None and (start.tzinfo is None) == (end.tzinfo is None):
+        between: Any = end - start
+    else:
+        between = getattr(length, "dt", None)
+    minutes = str(round(between.total_seconds() / 60)) if between else ""
+    return start.isoformat(), minutes
+
+
+def _instant(event: Event, name: str) -> datetime | None:
+    found = getattr(event.get(name), "dt", None)
+    return found if isinstance(found, datetime) else None
+
+
+def _fold(text: str) -> str:
+    return " ".join(text.casefold().split())

@@ -1,0 +1,204 @@
+"""Moving in: what an import writes, what it refuses, and that it does so once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+
+from booking.actions import appointment as appointments
+from booking.actions import importing
+from booking.domain.access import Caller
+from booking.domain.moving import Fate
+from booking.formats import visits_table
+from booking.store import audit, invariants, patient
+from booking.store.appointment import Appointment, note_of
+from booking.store.base import Base, db
+from booking.store.hold import Hold, HoldTick
+from booking.store.outbox import Message
+from booking.store.patient import Patient
+from tests.cast import Make
+
+HEAD = "start,service,practitioner,name,email,phone,status,note,location,new,minutes\n"
+CY = Caller("staff", 1, "front-desk")
+
+
+def examined(make: Make, *rows: str, squeeze: bool = False, zone: str | None = None) -> list[importing.Verdict]:
+    table = visits_table.read((HEAD + "\n".join(rows)).encode())
+    return importing.examine(make.elm, table.rows, now=make.now, squeeze=squeeze, zone=zone)
+
+
+def imported(make: Make, *rows: str, squeeze: bool = False) -> list[Fate]:
+    verdicts = examined(make, *rows, squeeze=squeeze)
+    for batch in importing.batches(verdicts):
+        assert importing.write(make.elm, batch, now=make.now) == []
+    return [verdict.fate for verdict in verdicts]
+
+
+def counts() -> dict[str, int]:
+    return {
+        table.name: db.session.scalar(sa.select(sa.func.count()).select_from(table)) or 0
+        for table in Base.metadata.sorted_tables
+    }
+
+
+def visits() -> list[Appointment]:
+    return list(db.session.scalars(sa.select(Appointment).order_by(Appointment.starts_at, Appointment.id)))
+
+
+def broken(make: Make) -> list[tuple[str, list[str]]]:
+    return [(name, faults) for name, faults in invariants.faults(int(make.now.timestamp()) // 300) if faults]
+
+
+ROWS = (
+    "2027-01-12 09:00,visit,bo,Ada Lovelace,ada@example.com,020 7946 0142,booked,By the window,,,",
+    "2027-01-12T10:00+00:00,VISIT,Bo Andersen,Eve Adams,eve@example.com,,confirmed,,,,",
+    "2026-12-01 09:00,visit,dee,Ada Lovelace,ada@example.com,020 7946 0142,completed,,,,",
+    "2026-12-01 10:03,visit,dee,Eve Adams,eve@example.com,,No-show,,,,17",
+    "2027-01-12 09:30,needles,bo,Ida Rhodes,,020 7946 0143,cancelled,,,,",
+    "2027-01-13 09:30,needles,bo,Ida Rhodes,,020 7946 0143,,,Elm House,yes,",
+    ",,,Uma Thorne,uma@example.com,,,,,,",
+)
+
+
+@pytest.mark.usefixtures("both_databases")
+def test_visits_and_patients_are_taken_over_once_and_nobody_is_told(app: Flask, make: Make) -> None:
+    with app.app_context():
+        assert imported(make, *ROWS) == [Fate.IMPORTED] * 6 + [Fate.PATIENT]
+        found = Counter((visit.status, visit.starts_at > make.now) for visit in visits())
+        assert found == {
+            ("booked", True): 3,
+            ("fulfilled", False): 1,
+            ("noshow", False): 1,
+            ("cancelled", True): 1,
+        }
+        assert [patient.search(make.elm, "lovelace", now=make.now)[0].phone] == ["+442079460142"]
+        assert db.session.scalar(sa.select(sa.func.count(Patient.id))) == 4
+        assert db.session.scalar(sa.select(sa.func.count(Hold.id))) == 3
+        ada = next(visit for visit in visits() if visit.start_time.isoformat() == "2027-01-12T09:00:00")
+        assert note_of(ada) == "By the window"
+        first = next(visit for visit in visits() if visit.new_patient)
+        assert first.ends_at - first.starts_at == timedelta(minutes=60)
+        odd = visits()[1]
+        assert (odd.start_time.isoformat(), odd.ends_at - odd.starts_at) == (
+            "2026-12-01T10:03:00",
+            timedelta(minutes=17),
+        )
+        assert broken(make) == []
+        assert list(audit.verify(make.elm)) == []
+        before = counts()
+        assert before["message"] == 0
+        assert imported(make, *ROWS) == [Fate.KNOWN] * 7
+        assert counts() == before
+
+
+def test_looking_changes_nothing(app: Flask, make: Make) -> None:
+    with app.app_context():
+        examined(make, *ROWS[:1])
+        db.session.rollback()
+        before = counts()
+        assert [verdict.fate for verdict in examined(make, *ROWS)] == [Fate.IMPORTED] * 6 + [Fate.PATIENT]
+        assert counts() == before
+
+
+def test_a_visit_that_moved_since_is_not_imported_again(app: Flask, make: Make) -> None:
+    with app.app_context():
+        imported(make, ROWS[0])
+        [ada] = visits()
+        appointments.reschedule(make.elm, ada.public_id, make.at("Thu 11:00"), by=CY, now=make.now)
+        assert imported(make, ROWS[0]) == [Fate.KNOWN]
+        # It is told like a first booking: nobody had heard of it.
+        told = db.session.execute(sa.select(Message.kind, Message.role, Message.method)).all()
+        assert sorted(map(tuple, told)) == [("booked", "patient", "REQUEST"), ("booked", "practitioner", "REQUEST")]
+
+
+def test_a_visit_that_is_in_the_book_is_known(app: Flask, make: Make) -> None:
+    make.appointment("Tue 09:00")
+    with app.app_context():
+        assert imported(make, "2027-01-12 09:00,visit,bo,Ada Lovelace,ada@example.com,,,,,,") == [Fate.KNOWN]
+        assert imported(make, *["2027-01-12 10:00,visit,bo,Eve Adams,,,,,,,"] * 2) == [Fate.IMPORTED, Fate.KNOWN]
+
+
+@pytest.mark.usefixtures("both_databases")
+def test_clashes_are_named_and_squeezed_in_only_if_told_so(app: Flask, make: Make) -> None:
+    make.appointment("Tue 09:00")
+    clashing = (
+        "2027-01-12 09:15,visit,bo,Eve Adams,,,,,,,",
+        "2027-01-12 11:00,visit,bo,Uma Thorne,,,,,,,",
+        "2027-01-12 11:00,visit,dee,Uma Thorne,,,,,,,",
+    )
+    with app.app_context():
+        verdicts = examined(make, *clashing)
+        assert [verdict.fate for verdict in verdicts] == [Fate.CLASH, Fate.IMPORTED, Fate.CLASH]
+        assert verdicts[0].remarks == ("bo is taken then",)
+        assert verdicts[2].remarks == ("the patient has another visit then",)
+        assert imported(make, *clashing, squeeze=True) == [Fate.SQUEEZED, Fate.IMPORTED, Fate.SQUEEZED]
+        assert db.session.scalar(sa.select(sa.func.count()).where(HoldTick.seat == 1)) == 3
+        assert broken(make) == []
+
+
+@pytest.mark.usefixtures("both_databases")
+def test_neighbours_that_meet_inside_a_tick_share_it(app: Flask, make: Make) -> None:
+    odd = ("2027-01-12 09:02,visit,bo,Eve Adams,,,,,,,30", "2027-01-12 09:32,visit,bo,Uma Thorne,,,,,,,")
+    with app.app_context():
+        assert imported(make, odd[0]) == [Fate.IMPORTED]
+        assert imported(make, *odd) == [Fate.KNOWN, Fate.SHARED]
+        assert {visit.start_time.minute for visit in visits()} == {2, 32}
+        assert broken(make) == []
+
+
+def test_who_takes_the_time_meanwhile_keeps_it(app: Flask, make: Make) -> None:
+    with app.app_context():
+        [batch] = importing.batches(examined(make, ROWS[0]))
+    make.appointment("Tue 09:00", person=make.person("Eve Adams"))
+    with app.app_context():
+        assert [late.line for late in importing.write(make.elm, batch, now=make.now)] == [2]
+        assert [verdict.fate for verdict in examined(make, ROWS[0])] == [Fate.CLASH]
+        assert broken(make) == []
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        ("2027-01-12 09:00,vist,bo,Ada,,,,,,,", 'service: expected a service (visit, needles), found "vist"; did you'),
+        ("2027-01-12 09:00,visit,boo,Ada,,,,,,,", 'did you mean "bo"?'),
+        ("2027-01-12 09:00,visit,,Ada,,,,,,,", "practitioner: expected a practitioner (bo, dee), found nothing"),
+        ("12.1.2027 9:00,visit,bo,Ada,,,,,,,", "start: expected a time such as"),
+        ("2027-01-12,visit,bo,Ada,,,,,,,", "start: expected a time such as"),
+        ("2027-03-28 01:30,visit,bo,Ada,,,,,,,", "the clocks of Europe/London show on that day"),
+        ("2027-01-12 09:00,visit,bo,,,,,,,,", "name: expected a name"),
+        ("2027-01-12 09:00,visit,bo,Ada,ada at home,,,,,,", "email: expected an e-mail address"),
+        ("2027-01-12 09:00,visit,bo,Ada,,12,,,,,", "phone: expected a phone number, as one dials it in GB"),
+        ("2027-01-12 09:00,visit,bo,Ada,,,canceld,,,,", 'did you mean "canceled"?'),
+        ("2027-01-12 09:00,visit,bo,Ada,,,fulfilled,,,,", "still to come"),
+        ("2027-01-12 09:00,visit,bo,Ada,,,,,Oak,,", "location: expected a location (main)"),
+        ("2027-01-12 09:00,visit,bo,Ada,,,,,,perhaps,", "new: expected yes or no"),
+        ("2027-01-12 09:00,visit,bo,Ada,,,,,,,0", "minutes: expected minutes from 1"),
+    ],
+)
+def test_every_fault_stands_next_to_its_cause(app: Flask, make: Make, row: str, why: str) -> None:
+    with app.app_context():
+        [verdict] = examined(make, row)
+    assert verdict.fate is Fate.FAULTY
+    assert [fault for fault in verdict.faults if why in str(fault)]
+    assert len(verdict.faults) == 1
+
+
+def test_hours_that_come_twice_and_other_zones(app: Flask, make: Make) -> None:
+    twice, offset, elsewhere = (
+        "2027-10-31 01:30,visit,bo,Ada,,,,,,,",
+        "2027-10-31 01:30+00:00,visit,bo,Eve,,,,,,,",
+        "2027-01-12 05:00,visit,bo,Uma,,,,,,,",
+    )
+    with app.app_context():
+        first, second = examined(make, twice, offset)
+        [third] = examined(make, elsewhere, zone="America/New_York")
+    starts = [
+        one.understood.visit.stay.starts_at for one in (first, second, third) if one.understood and one.understood.visit
+    ]
+    assert [f"{start:%H:%M}" for start in starts] == ["00:30", "01:30", "10:00"]
+    assert "comes twice" in first.remarks[0]
+    assert not [remark for remark in second.remarks if "twice" in remark]
