@@ -36,6 +36,8 @@ class Settings(BaseModel):
     field_key: str = Field(default="", description="base64 of 32 bytes, encrypts fields", repr=False)
     smtp_url: str = Field(default="", description="smtp://user:pass@host:587?starttls=1 or smtps://…", repr=False)
     mail_from: str = Field(default="", description="the address that all mail carries; booking@ the public host")
+    mail_authserv: str = Field(default="", description="how our mail server calls itself in Authentication-Results")
+    imap_url: str = Field(default="", description="imaps://user:pass@host/INBOX: answers to invites", repr=False)
     env: Literal["demo", "development", "production"] = "development"
     rate_limits: Literal["on", "off"] = "on"
     proxies: int = Field(default=0, ge=0, le=5, description="trusted reverse proxies in front (X-Forwarded-*)")
@@ -64,6 +66,17 @@ class Settings(BaseModel):
         parts = urlsplit(value)
         if value and (parts.scheme not in ("smtp", "smtps") or not parts.hostname or parts.port == 0):
             raise ValueError("must be smtp://user:pass@host:587?starttls=1 or smtps://user:pass@host")
+        return value
+
+    @field_validator("imap_url")
+    @classmethod
+    def _mail_box(cls, value: str) -> str:
+        parts = urlsplit(value)
+        # A port that is no number raises ValueError by itself.
+        if value and (parts.scheme not in ("imap", "imaps") or not parts.hostname or parts.port == 0):
+            raise ValueError("must be imaps://user:pass@host/INBOX")
+        if parts.scheme == "imap" and not _is_this_machine(parts.hostname):
+            raise ValueError("must be imaps://, for mails carry names; imap:// is for a server on this machine")
         return value
 
     @field_validator("field_key")
@@ -154,7 +167,11 @@ def _is_sealed(smtp_url: str) -> bool:
     """Whether nobody on the way can read the mail: encrypted, or to a server on this very machine."""
     parts = urlsplit(smtp_url)
     starttls = parse_qs(parts.query).get("starttls", ["0"])[0] in ("1", "true", "yes")
-    return parts.scheme == "smtps" or starttls or parts.hostname in ("localhost", "127.0.0.1", "::1")
+    return parts.scheme == "smtps" or starttls or _is_this_machine(parts.hostname)
+
+
+def _is_this_machine(host: str | None) -> bool:
+    return host in ("localhost", "127.0.0.1", "::1")
 
 
 def _generated(settings: Settings) -> dict[str, str]:

@@ -478,6 +478,7 @@ def _stored(clinic: Clinic, known: Entries) -> ClinicFile:
             clinic,
             confirmation=file.Confirmation(clinic.confirmation),
             notices=file.Notices(clinic.notices),
+            declines=file.Declines(clinic.declines),
         ),
         locations=tuple(_read(file.Location, row) for row in known.locations if row.archived_at is None),
         rooms=tuple(

@@ -152,7 +152,7 @@ def _delay(attempt: int) -> timedelta:
 def _written(claim: Claim, now: datetime) -> bytes | None:
     """The mail's bytes, from the rows as they are now; None if there is nothing left to say."""
     kind, facts = Kind(claim.kind), outbox.facts_of(claim)
-    method = Method(claim.method) if claim.method else None
+    method = _method(claim)
     invite = None
     if kind in letter.ABOUT_NO_VISIT:
         head, text = _about_no_visit(claim, kind, facts)
@@ -168,7 +168,7 @@ def _written(claim: Claim, now: datetime) -> bytes | None:
         text = letter.about_visit(said, role, told, facts=facts, method=method)
         to = Addressee(itip.address(claim.address), _name(role, told), role)
         if method is not None:
-            invite = itip.request(told, to) if method is Method.REQUEST else itip.cancel(told, to)
+            invite = INVITES[method](told, to)
     envelope = mime.Envelope(
         sender=head.sender,
         sender_name=head.clinic,
@@ -179,6 +179,21 @@ def _written(claim: Claim, now: datetime) -> bytes | None:
         date=now,
     )
     return mime.build(text, envelope, invite=invite, method=method)
+
+
+INVITES = {
+    Method.REQUEST: itip.request,
+    Method.CANCEL: itip.cancel,
+    Method.DECLINECOUNTER: itip.decline_counter,
+}
+
+
+def _method(claim: Claim) -> Method | None:
+    # That a proposal is declined puts nothing into a calendar and takes nothing out, so the outbox counts it as a
+    # mail without an invite.
+    if claim.kind == Kind.NOT_MOVED:
+        return Method.DECLINECOUNTER
+    return Method(claim.method) if claim.method else None
 
 
 def _about_no_visit(claim: Claim, kind: Kind, facts: Facts) -> tuple[Letterhead, mime.Letter]:

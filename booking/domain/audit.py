@@ -25,6 +25,7 @@ class Action(StrEnum):
     MOVED = "appointment.moved"
     CHANGED = "appointment.changed"
     SETTLED = "appointment.settled"
+    ANSWERED = "appointment.answered"  # from a calendar
     ARRIVED = "appointment.arrived"
     CHECKED_IN = "appointment.checked-in"
     FULFILLED = "appointment.fulfilled"
@@ -95,12 +96,17 @@ ONWARD = (S.PENDING, S.BOOKED, S.ARRIVED, S.CHECKED_IN, S.FULFILLED)
 def of_visit(old: Status | None, new: Status, by: str, what: Collection[str]) -> Action:
     """What happened to a visit that went from `old` (None: it is new) to `new`, by a kind of caller.
 
-    `what` names what is known of the change beside its statuses: offered, settled, moved_from.
+    `what` names what is known of the change beside its statuses: offered, settled, answered, moved_from.
     """
     if old is None:
         return STEPS[new]
     if old == new:
-        named = {"offered": Action.OFFERED, "settled": Action.SETTLED, "moved_from": Action.MOVED}
+        named = {
+            "offered": Action.OFFERED,
+            "settled": Action.SETTLED,
+            "answered": Action.ANSWERED,
+            "moved_from": Action.MOVED,
+        }
         return next((action for name, action in named.items() if name in what), Action.CHANGED)
     if old == S.PENDING:
         ended = {"worker": Action.LAPSED, "staff": Action.DECLINED}

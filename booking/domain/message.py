@@ -26,6 +26,7 @@ class Kind(StrEnum):
     MISTAKE = "mistake"  # it should never have been there
     DECLINED = "declined"
     LAPSED = "lapsed"
+    NOT_MOVED = "not-moved"  # to who proposed another time: it stays where it is
     CHOOSE = "choose"  # the clinic can't keep the time: please choose another one
     REMINDER = "reminder"
     REPLACED = "replaced"  # to a practitioner: the visit is somebody else's now
@@ -55,6 +56,7 @@ class Method(StrEnum):
 
     REQUEST = "REQUEST"
     CANCEL = "CANCEL"
+    DECLINECOUNTER = "DECLINECOUNTER"
 
 
 class Tell(StrEnum):

@@ -50,6 +50,13 @@ class Notices(StrEnum):
     ALL = "all"
 
 
+class Declines(StrEnum):
+    """What it comes to if a patient declines the invite in their calendar."""
+
+    NOTE = "note"  # the desk sees it
+    CANCEL = "cancel"  # as if they had pressed Cancel, while they still may
+
+
 class StaffRole(StrEnum):
     OWNER = "owner"
     FRONT_DESK = "front-desk"
@@ -84,6 +91,7 @@ class Clinic:
     open_visits_per_patient: int = 4
     notices: Notices = Notices.REQUESTS
     day_sheet: bool = False  # tomorrow's names and times, mailed to the clinic in the evening
+    declines: Declines = Declines.NOTE
     contact: Text | None = None
     privacy: Text | None = None
     before_you_come: tuple[Text, ...] = ()
@@ -363,6 +371,7 @@ def _clinic(table: read.Table) -> Clinic:
         open_visits_per_patient=table.get("open_visits_per_patient", read.whole(1, 100), 4),
         notices=Notices(table.get("notices", read.one_of(list(Notices)), "") or "requests"),
         day_sheet=table.get("day_sheet", read.flag, False),
+        declines=Declines(table.get("declines", read.one_of(list(Declines)), "") or "note"),
         contact=table.get("contact", prose, None),
         privacy=table.get("privacy", prose, None),
         before_you_come=table.get("before_you_come", read.list_of(short), ()),

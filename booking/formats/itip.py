@@ -56,6 +56,11 @@ def cancel(visit: Visit, to: Addressee) -> bytes:
     return _object(Method.CANCEL, visit, _event(visit, to, status="CANCELLED"))
 
 
+def decline_counter(visit: Visit, to: Addressee) -> bytes:
+    """Tell the addressee's calendar that the visit stays where it is, though they proposed another time."""
+    return _object(Method.DECLINECOUNTER, visit, _event(visit, to, status="CONFIRMED"))
+
+
 def _object(method: Method, visit: Visit, event: Event) -> bytes:
     calendar: Calendar = ical.empty(method)
     ical.add_zone(calendar, visit)
@@ -75,8 +80,6 @@ def _event(visit: Visit, to: Addressee, *, status: str) -> Event:
     attendee.params["PARTSTAT"] = vText("NEEDS-ACTION")
     attendee.params["RSVP"] = vText("TRUE")
     event.add("attendee", attendee)
-    # Outlook then offers no "propose new time", which nobody here would read.
-    event.add("x-microsoft-disallow-counter", "TRUE")
     return event
 
 

@@ -329,6 +329,8 @@ def _subject(kind: Kind, role: Recipient, visit: Visit) -> str:
             return _("Moved to %(day)s, %(time)s: your visit at %(clinic)s") % facts
         case Kind.CHANGED:
             return _("Changed: %(day)s, %(time)s, your visit at %(clinic)s") % facts
+        case Kind.NOT_MOVED:
+            return _("Not moved: %(day)s, %(time)s, your visit at %(clinic)s") % facts
         case Kind.CHOOSE:
             return _("Please choose another time: %(day)s, %(time)s at %(clinic)s") % facts
         case Kind.CANCELLED | Kind.CALLED_OFF | Kind.MISTAKE | Kind.ELSEWHERE:
@@ -354,6 +356,7 @@ def _sentence(kind: Kind, head: Letterhead) -> str:
         Kind.CANCELLED: _("Cancelled, as you asked."),
         Kind.CALLED_OFF: _("We have to cancel your visit. We are sorry."),
         Kind.MISTAKE: _("This visit was entered by mistake. It is not booked."),
+        Kind.NOT_MOVED: _("We can't give you the time that you proposed. Your visit stays as it is."),
         Kind.CHOOSE: _("We can't keep the time of your visit. We are sorry. Please choose another one."),
         Kind.DECLINED: _("We can't give you this time. Nothing is booked."),
         Kind.LAPSED: _("Your request was not answered in time and has ended. Nothing is booked. We are sorry."),
@@ -371,6 +374,7 @@ def _clinic_sentence(kind: Kind, head: Letterhead) -> str:
         Kind.CONFIRMED: _("New visit."),
         Kind.MOVED: _("A visit has moved."),
         Kind.CHANGED: _("A visit has changed."),
+        Kind.NOT_MOVED: _("A visit stays where it is, though you proposed another time."),
         Kind.CANCELLED: _("A visit was cancelled by the patient."),
         Kind.CALLED_OFF: _("A visit was cancelled by the clinic."),
         Kind.MISTAKE: _("A visit was entered by mistake and is taken out."),

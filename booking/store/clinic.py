@@ -35,6 +35,7 @@ class Clinic(Base):
     open_visits_per_patient: Mapped[int]
     notices: Mapped[str] = mapped_column(sa.String(10), default="requests")  # mails to the clinic: none, requests, all
     day_sheet: Mapped[bool] = mapped_column(default=False, server_default=sa.false())  # mailed in the evening before
+    declines: Mapped[str] = mapped_column(sa.String(10), default="note", server_default="note")  # or cancel
     contact: Mapped[Text] = mapped_column(sa.JSON, nullable=True)
     privacy: Mapped[Text] = mapped_column(sa.JSON, nullable=True)
     before_you_come: Mapped[list[Any]]  # of Text
@@ -130,6 +131,7 @@ class Policy(NamedTuple):
     cancellation_notice: int
     open_visits_per_patient: int
     notices: str
+    declines: str  # what an invite that a patient declines in their calendar comes to: note or cancel
 
 
 POLICY = sa.select(
@@ -144,6 +146,7 @@ POLICY = sa.select(
     clinic.c.cancellation_notice,
     clinic.c.open_visits_per_patient,
     clinic.c.notices,
+    clinic.c.declines,
 ).where(clinic.c.id == sa.bindparam("clinic"))
 
 

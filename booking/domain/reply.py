@@ -1,0 +1,107 @@
+"""What people answer from their calendars, and which answers count (RFC 5546 as clinics need it).
+
+An answer is never more than words: it changes neither the time of a visit nor, unless the clinic says so, its status.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from booking.domain.appointment import OPEN, OVER, Status
+
+
+class Outcome(StrEnum):
+    """What became of a mail that came in."""
+
+    TAKEN = "taken"
+    STALE = "stale"  # said of how the visit stood before, or said before
+    FORGED = "forged"  # not by whom it claims, or by nobody who was invited
+    FOREIGN = "foreign"  # about no visit of ours
+    BOUNCED = "bounced"  # a mail of ours did not arrive
+    IGNORED = "ignored"  # no answer at all, or a broken one
+
+
+class Answer(StrEnum):
+    """What somebody wants of a visit that they are invited to."""
+
+    ACCEPTED = "accepted"
+    TENTATIVE = "tentative"
+    DECLINED = "declined"
+    COUNTER = "counter"  # another time, please
+    REFRESH = "refresh"  # the invite once more, please
+
+
+# Why a visit waits for the desk: its patient declined it, or proposed another time.
+ASKING = frozenset({Answer.DECLINED, Answer.COUNTER})
+AHEAD = timedelta(days=1)  # a calendar's clock may be wrong, but a stamp of next year would silence its later answers
+DECLINED_IS = ("note", "cancel")  # what a clinic makes of it: a word for the desk, or a cancellation
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a calendar wrote to us. Addresses are bare and in lower case; instants are aware; missing texts are empty.
+
+    `starts_at` and `ends_at` are a proposal's, None where there is none that could be read.
+    """
+
+    method: str
+    uid: str
+    organizer: str
+    attendees: tuple[str, ...]
+    partstat: str
+    sequence: int
+    stamped_at: datetime | None
+    comment: str = ""
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Invited:
+    """How things stand between a visit and those who may answer. Addresses are bare and in lower case."""
+
+    organizer: str
+    addresses: tuple[str, ...]
+    status: Status
+    sequence: int
+    last_at: datetime | None  # DTSTAMP of the last answer that was taken from the sender
+
+
+def answer(reply: Reply) -> Answer | None:
+    """What the reply wants; None for what nobody may ask of us by mail, and for what is no answer."""
+    if reply.method in ("COUNTER", "REFRESH"):
+        return Answer(reply.method.lower())
+    said = reply.partstat.lower()
+    return Answer(said) if reply.method == "REPLY" and said in ("accepted", "tentative", "declined") else None
+
+
+def judge(reply: Reply, sender: str, invited: Invited | None, now: datetime) -> Outcome:
+    """Whether an answer from this sender (bare, in lower case) counts. `invited` is None where no visit has the UID.
+
+    1. Others' REQUEST, CANCEL, ADD and PUBLISH are nothing to us, nor is an answer about a mere request.
+    2. Exactly one attendee, who is invited and sent the mail himself. Outlook.com leaves out the ORGANIZER.
+    3. It is about the visit as it stands: a lower SEQUENCE is stale, a higher one was never sent by us.
+    4. It is newer than the last one taken: an old answer, sent again, takes back no newer one. Asking for the invite
+       once more says nothing about the visit, so neither is asked of it.
+    """
+    wanted = answer(reply)
+    if wanted is None or reply.stamped_at is None or reply.stamped_at > now + AHEAD:
+        return Outcome.IGNORED
+    if invited is None:
+        return Outcome.FOREIGN
+    if reply.attendees != (sender,) or sender not in invited.addresses:
+        return Outcome.FORGED
+    if reply.organizer not in ("", invited.organizer):
+        return Outcome.FORGED
+    if invited.status in OVER:
+        return Outcome.STALE
+    if invited.status == Status.PENDING:
+        return Outcome.IGNORED
+    if wanted is Answer.REFRESH:
+        return Outcome.TAKEN if invited.status in OPEN else Outcome.STALE
+    if reply.sequence > invited.sequence:
+        return Outcome.FORGED
+    is_old = reply.sequence < invited.sequence or (invited.last_at and reply.stamped_at <= invited.last_at)
+    return Outcome.STALE if is_old else Outcome.TAKEN

@@ -1,0 +1,88 @@
+"""Mail in, from an IMAP mailbox: each unread message is handed over once, marked as read, and never deleted."""
+
+from __future__ import annotations
+
+import contextlib
+import imaplib
+import logging
+import re
+import ssl
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+log = logging.getLogger("booking")
+
+TIMEOUT = 20.0  # seconds, for each answer of the server
+AT_ONCE = 200  # messages in one round; the rest waits for the next
+MOST = 1024 * 1024 + 1  # bytes of a message that are fetched: more than any answer has
+
+
+class Unreachable(Exception):
+    """The mailbox can't be read now; why, in a word."""
+
+
+def poll(url: str, receive: Callable[[bytes], object], *, giving_up: tuple[type[Exception], ...] = ()) -> int:
+    """Hand the unread messages of the mailbox at `imaps://user:pass@host/INBOX` to `receive`; how many there were.
+
+    A message at which `receive` fails is marked as read and flagged, for a person to look at, and the others are
+    read all the same. The errors `giving_up` (the database is away) end the round instead, and the message stays
+    unread. Raises those and Unreachable.
+    """
+    try:
+        with _session(url) as session:
+            return _read(session, receive, giving_up)
+    except (OSError, imaplib.IMAP4.error) as error:
+        raise Unreachable(type(error).__name__) from None
+
+
+@contextlib.contextmanager
+def _session(url: str) -> Iterator[imaplib.IMAP4]:
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    session: imaplib.IMAP4
+    if parts.scheme == "imaps":
+        context = ssl.create_default_context()
+        session = imaplib.IMAP4_SSL(host, parts.port or 993, ssl_context=context, timeout=TIMEOUT)
+    else:
+        session = imaplib.IMAP4(host, parts.port or 143, timeout=TIMEOUT)
+    try:
+        session.login(_quoted(unquote(parts.username or "")), unquote(parts.password or ""))
+        _done(session.select(_quoted(unquote(parts.path.strip("/")) or "INBOX")))
+        yield session
+    finally:
+        with contextlib.suppress(OSError, imaplib.IMAP4.error):
+            session.logout()
+
+
+def _read(session: imaplib.IMAP4, receive: Callable[[bytes], object], giving_up: tuple[type[Exception], ...]) -> int:
+    found = _done(session.uid("search", "UNSEEN"))
+    uids = found[0].split()[:AT_ONCE] if found and found[0] else []
+    for uid in uids:
+        number = uid.decode()
+        answer = _done(session.uid("fetch", number, f"(BODY.PEEK[]<0.{MOST}>)"))
+        content = next((part[1] for part in answer if isinstance(part, tuple)), None)
+        if content is None:
+            continue  # somebody else took it away meanwhile
+        flags = r"(\Seen)"
+        try:
+            receive(content)
+        except giving_up:
+            raise
+        except Exception as error:  # one message must not stop the others
+            log.error("a message can't be dealt with: %s", type(error).__name__)
+            flags = r"(\Seen \Flagged)"
+        _done(session.uid("store", number, "+FLAGS.SILENT", flags))
+    return len(uids)
+
+
+def _done(answer: tuple[str, list[Any]]) -> list[Any]:
+    kind, data = answer
+    if kind != "OK":
+        raise imaplib.IMAP4.error(kind)
+    return data
+
+
+def _quoted(text: str) -> str:
+    """The text as an IMAP string; imaplib quotes passwords only."""
+    return '"' + re.sub(r'([\\"])', r"\\\1", re.sub(r"[\r\n\0]", "", text)) + '"'

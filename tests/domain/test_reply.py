@@ -1,0 +1,87 @@
+"""Which answers from calendars count: each rule with the answer that just misses it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from booking.domain.appointment import Status
+from booking.domain.reply import Answer, Invited, Outcome, Reply, answer, judge
+
+NOW = datetime(2027, 1, 11, 8, 0, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+ADA, BO, EVE, ELM = "ada@example.com", "bo@elm.example", "eve@example.com", "booking@elm.example"
+YES = Reply("REPLY", "uid", ELM, (ADA,), "ACCEPTED", 1, NOW - SECOND)
+VISIT = Invited(ELM, (ADA, BO), Status.BOOKED, 1, last_at=NOW - 2 * SECOND)
+
+TAKEN, STALE, FORGED, IGNORED = Outcome.TAKEN, Outcome.STALE, Outcome.FORGED, Outcome.IGNORED
+
+
+@pytest.mark.parametrize(
+    ("changes", "outcome"),
+    [
+        ({}, TAKEN),
+        ({"partstat": "tentative"}, TAKEN),
+        ({"partstat": "DECLINED"}, TAKEN),
+        ({"partstat": "DELEGATED"}, IGNORED),
+        ({"partstat": "NEEDS-ACTION"}, IGNORED),
+        ({"partstat": ""}, IGNORED),
+        ({"method": "COUNTER", "partstat": "TENTATIVE"}, TAKEN),
+        ({"method": "COUNTER", "sequence": 0}, STALE),
+        ({"method": "REFRESH", "partstat": "", "sequence": 0}, TAKEN),
+        ({"method": "REFRESH", "attendees": (EVE,)}, FORGED),
+        *[({"method": method}, IGNORED) for method in ("REQUEST", "CANCEL", "ADD", "PUBLISH", "DECLINECOUNTER", "")],
+        ({"attendees": ()}, FORGED),
+        ({"attendees": (ADA, BO)}, FORGED),
+        ({"attendees": (BO,)}, FORGED),
+        ({"attendees": (EVE,)}, FORGED),
+        ({"organizer": ""}, TAKEN),
+        ({"organizer": EVE}, FORGED),
+        ({"sequence": 0}, STALE),
+        ({"sequence": 2}, FORGED),
+        ({"stamped_at": None}, IGNORED),
+        ({"stamped_at": NOW - 2 * SECOND}, STALE),
+        ({"stamped_at": NOW - 3 * SECOND}, STALE),
+        ({"stamped_at": NOW + timedelta(hours=23)}, TAKEN),
+        ({"stamped_at": NOW + timedelta(hours=25)}, IGNORED),
+    ],
+)
+def test_an_answer_counts_only_if_every_rule_holds(changes: dict[str, Any], outcome: Outcome) -> None:
+    assert judge(replace(YES, **changes), ADA, VISIT, NOW) is outcome
+
+
+@pytest.mark.parametrize(
+    ("changes", "outcome"),
+    [
+        ({"status": Status.PENDING}, IGNORED),
+        ({"status": Status.ARRIVED}, TAKEN),
+        ({"status": Status.CANCELLED}, STALE),
+        ({"status": Status.ENTERED_IN_ERROR}, STALE),
+        ({"last_at": None}, TAKEN),
+        ({"addresses": (BO,)}, FORGED),
+    ],
+)
+def test_an_answer_is_judged_by_how_the_visit_stands(changes: dict[str, Any], outcome: Outcome) -> None:
+    assert judge(YES, ADA, replace(VISIT, **changes), NOW) is outcome
+
+
+def test_an_answer_about_no_visit_of_ours_is_foreign() -> None:
+    assert judge(YES, ADA, None, NOW) is Outcome.FOREIGN
+
+
+@pytest.mark.parametrize("sender", [EVE, BO, ""])
+def test_an_answer_sent_by_another_than_its_attendee_is_forged(sender: str) -> None:
+    assert judge(YES, sender, VISIT, NOW) is FORGED
+
+
+def test_a_visit_that_has_begun_is_not_sent_once_more() -> None:
+    refresh = replace(YES, method="REFRESH")
+    assert judge(refresh, ADA, replace(VISIT, status=Status.ARRIVED), NOW) is STALE
+
+
+def test_an_answer_says_what_it_wants() -> None:
+    assert answer(YES) is Answer.ACCEPTED
+    assert answer(replace(YES, method="COUNTER", partstat="DECLINED")) is Answer.COUNTER
