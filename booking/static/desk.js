@@ -13,7 +13,29 @@ document.addEventListener("keydown", (event) => {
   const found = document.querySelector(`main [data-key="${key}"]`) || document.querySelector(`[data-key="${key}"]`);
   if (!found) return;
   event.preventDefault();
+  typed = "";
+  setTimeout(() => (typed = null), LATEST);
   found.click();
+});
+
+// Somebody quick types on while what the key opens is on its way: that is for its field, and no keys of the board.
+const LATEST = 2000; // milliseconds
+let typed = null;
+
+document.addEventListener("keydown", (event) => {
+  if (typed === null || event.ctrlKey || event.metaKey || event.altKey || event.key.length > 1) return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+  typed += event.key;
+}, true);
+
+document.addEventListener("swapped", ({ detail }) => {
+  if (typed === null || detail.region === "#board") return;
+  const [field, text] = [document.activeElement, typed];
+  typed = null;
+  if (!text || !field.matches("input:is([type=search], [type=text]), textarea")) return;
+  field.value += text;
+  field.dispatchEvent(new Event("input", { bubbles: true }));
 });
 
 function showSwitch() {

@@ -81,3 +81,7 @@ async function ask(form, signal) {
     if (error.name !== "AbortError") form.submit();
   }
 }
+
+// What was typed before this script was there.
+const begun = document.activeElement?.closest("form[data-search]");
+if (begun && document.activeElement.value && !hits(begun).length) look(begun);

@@ -50,8 +50,9 @@ def test_a_morning_by_keyboard_alone(
 
     # Zoe walks in, whom nobody knows: Bo takes her next.
     page.keyboard.press("w")
+    page.keyboard.type("Zoe Blake")  # before the panel is there, and none of it is a key of the board
+    expect(page.get_by_label("Patient")).to_have_value("Zoe Blake")
     expect(page.locator("#panel")).to_contain_text("Walk-in")
-    page.keyboard.type("Zoe Blake")
     expect(page.locator("#found")).to_contain_text("Nobody is found")
     page.keyboard.press("Tab")
     page.keyboard.press("Tab")
@@ -59,6 +60,7 @@ def test_a_morning_by_keyboard_alone(
     expect(page.get_by_label("Mobile phone")).to_be_focused()
     page.keyboard.type("020 7946 0155")
     page.keyboard.press("Enter")
+    expect(page.locator("#panel button:focus")).to_contain_text("10:00")
     page.keyboard.press("Enter")
     expect(page.locator("#panel h1")).to_have_text("Booked, and arrived")
     expect(visit(page, "Zoe")).to_contain_text("Arrived", ignore_case=True, timeout=6000)
