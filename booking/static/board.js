@@ -361,10 +361,8 @@ document.addEventListener("swapped", ({ detail }) => {
     button.addEventListener("click", close);
     panel.prepend(button);
   }
-  const shown = detail.page.querySelector("#panel [action*='/appointments/'], #panel a[href*='/appointments/']")?.getAttribute(
-    detail.page.querySelector("#panel [action*='/appointments/']") ? "action" : "href",
-  );
-  mark(panel.hidden ? "" : (shown?.match(/^.*\/appointments\/[^/?]+/)?.[0] ?? ""));
+  const path = new URL(detail.url).pathname.match(/^.*\/appointments\/[^/]+/);
+  mark(panel.hidden || !path ? "" : path[0]);
   if (detail.isSent) refresh({ own: true });
 });
 

@@ -50,7 +50,7 @@ async function swap(region, url, options) {
   if (!isQuiet) document.title = page.title;
   fetchMissing(page);
   fresh.querySelector("[data-focus], [data-focus-after], [autofocus]")?.focus();
-  document.dispatchEvent(new CustomEvent("swapped", { detail: { region, page, isSent: Boolean(options) } }));
+  document.dispatchEvent(new CustomEvent("swapped", { detail: { region, page, url: answer.url, isSent: Boolean(options) } }));
 }
 
 // What the region's own page brings along beside it.

@@ -101,7 +101,8 @@ def test_two_desks_move_a_visit_see_each_other_and_take_it_back_unheard(
     assert (stands(make, ada), waiting(make)) == (ten, [])
 
     # Dan carries the visit by keys while Cy moves it: who comes second changes nothing and is told.
-    expect(visit(dan, "Ada")).to_contain_text("10:00", timeout=6000)
+    dan.evaluate("() => document.dispatchEvent(new Event('visibilitychange'))")  # who comes back looks at once
+    expect(visit(dan, "Ada")).to_contain_text("10:00")
     visit(dan, "Ada").focus()
     dan.keyboard.press("m")
     expect(dan.locator("#spoken")).to_contain_text("Moving Ada Lovelace")
@@ -146,6 +147,7 @@ def test_a_visit_dropped_where_another_stands_goes_back_and_says_why(
     # Enter opens a visit beside the board, Escape closes it; a click on free time books there.
     visit(cy, "Eve").press("Enter")
     expect(cy.locator("#panel h1")).to_have_text("Eve Moneypenny")
+    expect(visit(cy, "Eve")).to_have_attribute("aria-current", "true")
     cy.keyboard.press("Escape")
     expect(cy.locator("#panel")).to_be_hidden()
     free = cy.get_by_role("link", name="Free 10:00–14:00")

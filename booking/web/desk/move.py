@@ -182,7 +182,7 @@ def _refused(wanted: Move, form: MoveForm, refusal: BookingError) -> ResponseRet
     said = " ".join(cause.said for cause in found) or _said(refusal, wanted.visit)
     if not _wants_json():
         return _page(wanted.visit, form, said, found, may_squeeze=wanted.may_squeeze), 409
-    ways = [way.said for cause in found for way in cause.ways]
+    ways = dict.fromkeys(way.said for cause in found for way in cause.ways)
     answer = {"said": " ".join([said, "; ".join(ways)]).strip()}
     if wanted.may_squeeze:
         start = f"{wanted.start:%Y-%m-%dT%H:%MZ}/{wanted.practitioner.slug}"
