@@ -64,11 +64,12 @@ def keys() -> str:
 
 
 def _page(asked: Asked) -> str:
+    tag = _tag(asked)  # before what it stands for is read: a change in between is then seen by the next question
     return render_template(
         "desk/board.html",
         asked=asked,
         part=Markup(_drawn(asked)),
-        tag=_tag(asked),
+        tag=tag,
         part_href=url_for("desk.part", **_address(asked) | {"view": asked.view}),
         steps=_steps(asked),
         views=_views(asked),
