@@ -113,6 +113,13 @@ def _notices(_tree: Tree) -> list[tuple[str, str]]:
     return [("none", _("No mails")), ("requests", _("Requests only")), ("all", _("Every visit"))]
 
 
+def _declines(_tree: Tree) -> list[tuple[str, str]]:
+    return [
+        ("note", _("The visit stays, and the desk decides")),
+        ("cancel", _("It is cancelled, while patients may cancel online")),
+    ]
+
+
 def _newcomers(_tree: Tree) -> list[tuple[str, str]]:
     return [
         ("same", _("May book it; it takes them as long as everybody")),
@@ -289,9 +296,11 @@ RULES = Page(
                     label=lazy_gettext("Mail tomorrow's day sheet to the clinic every evening"),
                     hint=lazy_gettext("Times, and first names with the last one's initial."),
                 ),
-                Flag(
-                    key="day_sheet",
-                    label=lazy_gettext("Mail tomorrow's names and times to the clinic every evening at six"),
+                Choice(
+                    key="declines",
+                    label=lazy_gettext("If a patient declines the invitation in their calendar"),
+                    options=_declines,
+                    hint=lazy_gettext("In either case the desk sees it at once."),
                 ),
             ),
         ),

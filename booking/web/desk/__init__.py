@@ -2,6 +2,7 @@
 
 from booking.web.desk import (
     account,
+    answers,
     audit,
     board,
     cancel,
@@ -26,6 +27,7 @@ from booking.web.desk.blueprint import blueprint
 
 __all__ = [
     "account",
+    "answers",
     "audit",
     "blueprint",
     "board",

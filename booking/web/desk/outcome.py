@@ -40,6 +40,7 @@ class Deed(StrEnum):
     AGAIN = "again"  # booked again after it was cancelled
     MOVED = "moved"
     UNDONE = "undone"  # a move was taken back
+    NOT_MOVED = "not-moved"  # though another time was proposed
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Outcome:
     is_done: bool
 
 
-ANSWERS = frozenset({Deed.CONFIRMED, Deed.OFFERED, Deed.DECLINED, Deed.SETTLED})
+ANSWERS = frozenset({Deed.CONFIRMED, Deed.OFFERED, Deed.DECLINED, Deed.SETTLED, Deed.NOT_MOVED})
 
 
 def show(deed: Deed, visit: Appointment) -> ResponseReturnValue:
@@ -76,6 +77,8 @@ def of_request() -> Outcome | None:
     match deed:
         case Deed.SETTLED:
             said = words.settled_words(found.row, found.patient)
+        case Deed.NOT_MOVED:
+            said = words.not_moved_words(found.patient)
         case Deed.CONFIRMED | Deed.OFFERED | Deed.DECLINED | Deed.CANCELLED:
             said = words.outcome_words(found.row, found.patient)
         case Deed.MOVED | Deed.UNDONE:
@@ -94,7 +97,7 @@ def is_so(deed: Deed, visit: Appointment) -> bool:
             return visit.status == Status.PENDING and visit.waits_for == "patient"
         case Deed.DECLINED | Deed.CANCELLED:
             return visit.status == Status.CANCELLED
-        case Deed.SETTLED:
+        case Deed.SETTLED | Deed.NOT_MOVED:
             return visit.needs_desk is None
         case Deed.MISTAKE:
             return visit.status == Status.ENTERED_IN_ERROR

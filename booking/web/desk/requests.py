@@ -15,16 +15,17 @@ from wtforms import Field, StringField, TextAreaField
 from wtforms.validators import InputRequired, Length, ValidationError
 
 from booking.actions import appointment, slot
-from booking.domain.appointment import Status
+from booking.domain.appointment import ASKED, Status
 from booking.domain.availability import Plan, Slot, Wish
 from booking.domain.errors import Invalid, NotFound, NotOffered, PatientBusy, SlotTaken
+from booking.domain.reply import ASKING
 from booking.domain.time import local
 from booking.formats.contact import NOTE_LENGTH, is_readable, tidy_lines
 from booking.store import appointment as appointments
 from booking.store.appointment import Appointment
 from booking.web import errors
 from booking.web.access import allow
-from booking.web.desk import outcome, visits, words
+from booking.web.desk import answers, outcome, visits, words
 from booking.web.desk.blueprint import DESK, READERS, blueprint
 from booking.web.desk.outcome import Deed, leads_to
 from booking.web.desk.visits import Visit
@@ -62,7 +63,9 @@ def requests() -> str:
         "desk/requests.html",
         for_desk=for_desk,
         for_patient=[visit for visit in found if visit.waits_for_patient],
-        marked=marked,
+        answered=[visit for visit in marked if visit.row.needs_desk in ASKING],
+        marked=[visit for visit in marked if visit.row.needs_desk not in ASKING],
+        said={visit.row.id: answers.of(visit) for visit in marked if visit.row.needs_desk in (*ASKING, ASKED)},
         fits={visit.row.id: _fit(visit.row) for visit in [*for_desk, *marked][:ANSWERED_AT_ONCE]},
         outcome=outcome.of_request(),
     )

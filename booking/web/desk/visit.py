@@ -23,7 +23,7 @@ from booking.store.clinic import Location
 from booking.store.patient import Person
 from booking.web import errors
 from booking.web.access import allow
-from booking.web.desk import outcome, seen, visits, words
+from booking.web.desk import answers, outcome, seen, visits, words
 from booking.web.desk.blueprint import DESK, READERS, blueprint
 from booking.web.desk.outcome import Deed, leads_to
 from booking.web.desk.visits import Visit
@@ -147,6 +147,7 @@ def _panel(found: Visit, refusal: str = "") -> str:
         status_words=words.status_words,
         past=[words.told(entry, row.zone) for entry in reversed(entries)],
         last=entries[-1].id,
+        said=answers.of(found),
         mails=[words.mailed(mail, row.zone) for mail in history.mails(row)],
     )
 

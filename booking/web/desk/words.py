@@ -13,6 +13,7 @@ from flask_babel import ngettext
 from booking.domain.appointment import ASKED, Status, Why
 from booking.domain.availability import Reason, ReasonCode
 from booking.domain.message import Kind, Recipient
+from booking.domain.reply import Answer
 from booking.store.appointment import Appointment
 from booking.store.board import Told
 from booking.store.history import Entry, Mail
@@ -75,7 +76,25 @@ def mark_words(mark: str) -> str:
         return _("The clinic's hours or rooms changed: this visit no longer fits them. Move it, or leave it as it is.")
     if mark == ASKED:
         return _("The patient was asked to choose another time, and has not yet.")
+    if mark == Answer.DECLINED:
+        return _("The invitation was declined. The visit still stands: keep it, move it or cancel it.")
+    if mark == Answer.COUNTER:
+        return _("Another time is proposed. The visit stands where it is until you answer.")
     return _("Please look at this visit.")
+
+
+def answer_words(wants: Answer, start: datetime | None, zone: str) -> str:
+    """What somebody answered from their calendar; `start` is the time that they propose, if it could be read."""
+    match wants:
+        case Answer.ACCEPTED:
+            return _("accepted")
+        case Answer.TENTATIVE:
+            return _("maybe")
+        case Answer.DECLINED:
+            return _("declined")
+        case Answer.COUNTER if start:
+            return _("proposes %(when)s", when=_until(start, zone))
+    return _("proposes another time, which could not be read")
 
 
 def outcome_words(visit: Appointment, patient: Patient) -> str:
@@ -113,6 +132,11 @@ def _stand(visit: Appointment) -> str:
 def settled_words(_visit: Appointment, patient: Patient) -> str:
     """That a marked visit stays as it is."""
     return _("The visit of %(name)s stays as it is. Nobody is told.", name=patient.name)
+
+
+def not_moved_words(patient: Patient) -> str:
+    """That a visit stays where it is, though another time was proposed."""
+    return _("The visit of %(name)s stays as it is. Who proposed another time is told by e-mail.", name=patient.name)
 
 
 def missed_words(visit: Appointment, patient: Patient) -> str:
@@ -224,7 +248,8 @@ class Line:
 
 def told(entry: Entry, zone: str) -> Line:
     """A change of a visit as a line of its history; `zone` is the visit's."""
-    return Line(entry.at, _change_words(entry, zone), author_words(entry.by, entry.author), entry.reason)
+    author = _("Patient") if entry.by == "patient" and "answered" in entry.what else None
+    return Line(entry.at, _change_words(entry, zone), author or author_words(entry.by, entry.author), entry.reason)
 
 
 def author_words(by: str, name: str) -> str:
@@ -234,6 +259,8 @@ def author_words(by: str, name: str) -> str:
             return name
         case "patient":
             return _("Patient, by the link")
+        case "practitioner":
+            return _("Practitioner")
         case "public":
             return _("Patient, online")
         case "worker":
@@ -277,6 +304,8 @@ def _same_status_words(entry: Entry, zone: str) -> str:
         return _("Moved, from %(when)s", when=before)
     if what.get("settled"):
         return _("Looked at and left as it is")
+    if what.get("answered"):
+        return _answered_words(what["answered"])
     if what.get("asked"):
         return _("Asked the patient to choose another time")
     if what.get("extended"):
@@ -284,6 +313,17 @@ def _same_status_words(entry: Entry, zone: str) -> str:
     if what.get("place"):
         return _("Moved to place %(place)s", place=what["place"])
     return _("Changed")
+
+
+def _answered_words(wants: str) -> str:
+    match wants:
+        case Answer.ACCEPTED:
+            return _("Accepted in the calendar")
+        case Answer.TENTATIVE:
+            return _("Answered maybe in the calendar")
+        case Answer.DECLINED:
+            return _("Declined in the calendar")
+    return _("Another time proposed from the calendar")
 
 
 def _cancelled_words(why: str | None) -> str:
@@ -356,6 +396,8 @@ def kind_words(kind: Kind) -> str:
             return _("Declined")
         case Kind.LAPSED:
             return _("Not answered in time")
+        case Kind.NOT_MOVED:
+            return _("Stays where it is")
         case Kind.CHOOSE:
             return _("Please choose another time")
         case Kind.REMINDER:
@@ -396,6 +438,8 @@ def call_words(call: Call, service: str) -> str:
             return _("Their request for %(when)s is declined.", **facts)
         case Kind.LAPSED:
             return _("Their request for %(when)s was not answered in time. Nothing is booked.", **facts)
+        case Kind.NOT_MOVED:
+            return _("The time they proposed is not possible. Their visit stays on %(when)s with %(who)s.", **facts)
         case Kind.CHOOSE:
             return _("Their visit on %(when)s with %(who)s can't take place. Which other time do they want?", **facts)
         case Kind.REQUESTED:
