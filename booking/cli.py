@@ -615,6 +615,50 @@ def _is_zone(name: str) -> bool:
     return True
 
 
+@cli.command("export")
+@click.argument("slug")
+@click.argument("target", required=False, type=click.Path(path_type=Path))
+@click.option("--patient", help="Of this patient only: their id, or the reference of one of their visits.")
+def export_(slug: str, target: Path | None, patient: str | None) -> None:
+    """Write all data of clinic SLUG into a new folder TARGET, or a zip: CSV, .ics and JSON, with a manifest.
+
+    Notes stand in it as they were written, so keep it as you keep the records themselves; only you may read the
+    files. Of one patient without TARGET: JSON on standard output. That it was taken is recorded.
+
+    \b
+    Example: booking export prairie prairie.zip
+    """
+    from booking import clock
+    from booking.actions import clinic as clinics
+    from booking.actions import exporting
+    from booking.domain.access import WORKER
+    from booking.store.clinic import by_slug
+
+    if target is None and patient is None:
+        raise click.UsageError("where to? TARGET is a new folder or a new .zip")
+    with _opened(), _patients_named(patient):
+        found, now = by_slug(slug), clock.now()
+        if target is None:
+            click.echo(exporting.patient_text(found, patient or "", by=WORKER, now=now), nl=False)
+            return
+        if patient is None:
+            text = clinics.dump(slug)
+            counts = exporting.everything(found, target, clinic_file=text, by=WORKER, now=now)
+        else:
+            counts = exporting.of_patient(found, patient, target, by=WORKER, now=now)
+    click.echo(f"{target}: {', '.join(f'{count:,} {what}' for what, count in counts.items())}.")
+
+
+@contextmanager
+def _patients_named(patient: str | None) -> Iterator[None]:
+    from booking.domain.errors import NotFound
+
+    try:
+        yield
+    except NotFound:
+        raise click.ClickException("there is no such clinic" + (" or patient" if patient else "")) from None
+
+
 # Looking after it
 
 

@@ -63,6 +63,9 @@ class Action(StrEnum):
     FEED_ENDED = "feed.ended"
     SEEN = "record.seen"
     AUDIT_EXPORTED = "audit.exported"
+    CLINIC_EXPORTED = "clinic.exported"
+    PATIENT_EXPORTED = "patient.exported"
+    PATIENT_ERASED = "patient.erased"
 
 
 class Kind(StrEnum):

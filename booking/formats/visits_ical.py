@@ -1,4 +1,5 @@
-"""Visits as the calendar exports of other programs have them (Google Calendar, Jane, Easy!Appointments and their like).
+"""Visits as iCalendar files: the export of our own, and those of other programs (Google Calendar, Jane,
+Easy!Appointments and their like).
 
 They say who comes, for what and to whom in their own ways, so everything is looked at: the description's labelled
 lines, under headings or not; the attendees; and the parts of the title, told apart by the clinic's own words. What
@@ -9,12 +10,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from icalendar import Calendar, Event
 
 from booking.domain.moving import Row, Unreadable
+from booking.formats.ical import PRODID
+from booking.formats.ical import line as one_line
 from booking.formats.visits_table import decoded
 
 LABELS = {
@@ -45,6 +48,8 @@ LABELS = {
     "note": "note",
     "notes": "note",
     "comments": "note",
+    "location": "location",
+    "first visit": "new",
 }
 # A line with nothing after it says whose the lines below are.
 OF_PATIENT = frozenset({"patient", "client", "customer", "booked by"})
@@ -55,7 +60,38 @@ EMAIL = re.compile(r"[^\s<>:@]+@[^\s<>@]+\.[^\s<>@]+")
 PHONE = re.compile(r"\+?[\d ().-]{7,20}")
 MARKUP = re.compile(r"<br\s*/?>|</p>|</li>", re.IGNORECASE)
 TAGS = re.compile(r"<[^>]*>")
+HEAD = f"BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:{PRODID}\r\nCALSCALE:GREGORIAN\r\n"
+TAIL = "END:VCALENDAR\r\n"
 WORDS = {"CANCELLED": "cancelled", "TENTATIVE": "pending"}
+
+
+def event(uid: str, sequence: int, updated_at: str, row: Row) -> str:
+    """A visit as a VEVENT with all that a row says, so that `read` finds it again. `updated_at` and the row's start
+    are ISO 8601 with an offset."""
+    starts_at = datetime.fromisoformat(row.start).astimezone(UTC)
+    found = Event()
+    found.add("uid", uid)
+    found.add("dtstamp", datetime.fromisoformat(updated_at).astimezone(UTC))
+    found.add("sequence", sequence)
+    found.add("dtstart", starts_at)
+    found.add("dtend", starts_at + timedelta(minutes=int(row.minutes)))
+    found.add("summary", one_line(f"{row.service} with {row.practitioner}"))
+    values = {
+        "Patient": row.name,
+        "Email": row.email,
+        "Phone": row.phone,
+        "Service": row.service,
+        "Practitioner": row.practitioner,
+        "Location": row.location,
+        "First visit": row.new,
+        "Status": row.status,
+        "Note": row.note,
+    }
+    found.add("description", "\n".join(f"{label}: {one_line(value)}" for label, value in values.items() if value))
+    found.add("status", "CANCELLED" if row.status in ("cancelled", "entered-in-error") else "CONFIRMED")
+    found.add("class", "PRIVATE")
+    content: bytes = found.to_ical(sorted=False)
+    return content.decode()
 
 
 def is_calendar(content: bytes) -> bool:

@@ -22,6 +22,7 @@ WORDS = {
     Action.MOVED: lambda: _("Moved a visit"),
     Action.CHANGED: lambda: _("Changed a visit"),
     Action.SETTLED: lambda: _("Left a marked visit as it is"),
+    Action.ANSWERED: lambda: _("Answered an invite from the calendar"),
     Action.ARRIVED: lambda: _("Marked a patient as arrived"),
     Action.CHECKED_IN: lambda: _("Checked a patient in"),
     Action.FULFILLED: lambda: _("Marked a visit as done"),
@@ -59,6 +60,9 @@ WORDS = {
     Action.FEED_ENDED: lambda: _("Ended a calendar feed"),
     Action.SEEN: lambda: _("Looked at a record"),
     Action.AUDIT_EXPORTED: lambda: _("Exported the audit"),
+    Action.CLINIC_EXPORTED: lambda: _("Exported all data of the clinic"),
+    Action.PATIENT_EXPORTED: lambda: _("Exported a patient’s data"),
+    Action.PATIENT_ERASED: lambda: _("Erased a patient’s data"),
 }
 
 
