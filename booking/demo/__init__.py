@@ -50,7 +50,7 @@ def make(slug: str, *, now: datetime) -> None:
     text = (Path(__file__).parent / f"{slug}.toml").read_text(encoding="utf-8")
     clinics.load(text, now=now)
     clinic = clinic_rows.by_slug(slug)
-    person = staff.find_or_add(DESK_EMAIL, name="Demonstration desk", now=now)
+    person = staff.find_or_add(DESK_EMAIL, name="Demo desk", now=now)
     staff.give_role(clinic.id, person.id, "owner")  # one link shows all there is
     _Month(clinic, Caller("staff", person.id, "owner"), now).fill()
     # Nobody is told of what never happened: these mails count as sent.
@@ -60,7 +60,7 @@ def make(slug: str, *, now: datetime) -> None:
 @transaction
 def desk_link(*, now: datetime) -> str:
     """A new link that signs in to the desk of all three clinics, once within a day."""
-    person = staff.find_or_add(DESK_EMAIL, name="Demonstration desk", now=now)
+    person = staff.find_or_add(DESK_EMAIL, name="Demo desk", now=now)
     return staff.new_link(person.id, expires_at=now + timedelta(days=1))
 
 

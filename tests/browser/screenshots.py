@@ -101,9 +101,22 @@ def desk(url: str, link: str, page: Page) -> None:
     page.goto(link)
     page.get_by_role("button").first.click()
     page.goto(f"{url}/desk/prairie/")
+    page.locator("#board a[data-v]").nth(4).click()
+    page.locator("#panel h1").wait_for()
     _take(page, "desk-day")
+    page.goto(f"{url}/desk/lakeside/?view=rooms")
+    _take(page, "desk-rooms")
+    page.goto(f"{url}/desk/prairie/")
+    page.keyboard.press("n")
+    page.get_by_label("Patient").fill("kim")
+    page.locator("#found [data-hit]").first.wait_for()
+    page.keyboard.press("Enter")
+    page.get_by_role("group", name="As last time").wait_for()
+    _take(page, "desk-new")
     page.goto(f"{url}/desk/harbor/requests")
     _take(page, "desk-requests")
+    page.goto(f"{url}/admin/prairie/services/community-acupuncture")
+    _take(page, "desk-service")
 
 
 def _set_clock(instant: datetime) -> None:
