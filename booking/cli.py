@@ -649,6 +649,47 @@ def export_(slug: str, target: Path | None, patient: str | None) -> None:
     click.echo(f"{target}: {', '.join(f'{count:,} {what}' for what, count in counts.items())}.")
 
 
+@cli.command()
+@click.argument("slug")
+@click.argument("patient")
+@click.option("--yes", is_flag=True, help="Don't ask.")
+def erase(slug: str, patient: str, yes: bool) -> None:
+    """Erase a patient of clinic SLUG, given by id or by the reference of one of their visits. It can't be undone.
+
+    Name, contacts, notes, mails and reasons go, from the database's files too; the visits stay, as an erased
+    patient's. Visits to come have to be cancelled first. Backups and exports keep what they have: delete them.
+
+    \b
+    Example: booking erase prairie 7K4M2QXA
+    """
+    from booking import clock
+    from booking.actions import erasing
+    from booking.domain.access import WORKER
+    from booking.domain.time import local
+    from booking.store import erasure
+    from booking.store.clinic import by_slug
+
+    with _opened(), _patients_named(patient):
+        clinic_id, now = by_slug(slug).id, clock.now()
+        try:
+            found = erasing.known(clinic_id, patient, now)
+            if not yes:
+                click.confirm(f"Erase patient {found.public_id}, with {found.visits} visits?", abort=True)
+            visits = erasing.erase(clinic_id, patient, by=WORKER, now=now)
+        except erasing.StillToCome as refusal:
+            for visit in refusal.visits:
+                at = local(visit.starts_at, visit.zone)
+                click.echo(f"still to come: {at:%Y-%m-%d %H:%M} {visit.reference}", err=True)
+            raise click.ClickException("nothing was erased: cancel these visits first") from None
+        is_clean = erasure.scrub()
+    click.echo(f"Erased patient {found.public_id}; {visits} visits stay without a name.")
+    if not is_clean:
+        raise click.ClickException(
+            "the database was in use, so its files may still hold older pages: "
+            "stop the service, and run: booking erase again with the same patient"
+        )
+
+
 @contextmanager
 def _patients_named(patient: str | None) -> Iterator[None]:
     from booking.domain.errors import NotFound
@@ -923,6 +964,9 @@ def _findings() -> Iterator[tuple[str, list[str]]]:
     yield f"settings ({found.env})", []
     yield "keys", _key_faults(found)
     yield "mail", _mail_faults(found)
+    # An installation without a mail server of its own has no better: said, and no fault.
+    proof = "with DMARC's proof" if found.mail_authserv else "from unproven senders: BOOKING_MAIL_AUTHSERV is not set"
+    yield f"answers to invites ({proof})", _mailbox_faults(found)
     schema_faults = _schema_faults(found)
     yield "database and schema", schema_faults
     if schema_faults:
@@ -947,6 +991,19 @@ def _mail_faults(found: Settings) -> list[str]:
         socket.create_connection((by.host, by.port), timeout=5).close()
     except OSError as error:
         return [f"{by.host}:{by.port} does not answer: {error}"]
+    return []
+
+
+def _mailbox_faults(found: Settings) -> list[str]:
+    """Does the mailbox for answers open? Nothing in it is read."""
+    from booking import imap
+
+    if not found.imap_url:
+        return []
+    try:
+        imap.check(found.imap_url)
+    except imap.Unreachable as error:
+        return [f"the mailbox of BOOKING_IMAP_URL does not open: {error}"]
     return []
 
 

@@ -218,6 +218,34 @@ def test_an_import_is_tried_refused_and_done(booking: Booking, elm: Path, tmp_pa
     assert booking("import", "elm", path, "--zone", "Mars/Base").exit_code == 2
 
 
+def test_all_is_exported_and_a_patient_is_erased(booking: Booking, elm: Path, tmp_path: Path) -> None:
+    path = tmp_path / "visits.csv"
+    row = "{},visit,bo,{},\n"
+    path.write_text(
+        "start,service,practitioner,name,email\n"
+        + row.format("2024-01-12 09:00", "Ada Lovelace")
+        + row.format("2099-01-12 09:00", "Eve Adams"),
+        encoding="utf-8",
+    )
+    assert booking("import", "elm", path).exit_code == 0
+    done = booking("export", "elm", tmp_path / "out")
+    assert done.stdout.startswith(f"{tmp_path / 'out'}: 2 patients, 2 visits, ")
+    assert 'slug = "elm"' in (tmp_path / "out" / "clinic.toml").read_text(encoding="utf-8")
+    assert booking("export", "elm", tmp_path / "out").exit_code == 1
+    assert booking("export", "elm").exit_code == 2
+    visits = json.loads((tmp_path / "out" / "visits.json").read_text(encoding="utf-8"))
+    ada, eve = (visit["reference"] for visit in sorted(visits, key=lambda visit: visit["start"]))
+    alone = json.loads(booking("export", "elm", "--patient", ada).stdout)
+    assert [someone["name"] for someone in alone["patients"]] == ["Ada Lovelace"]
+    assert "no such clinic or patient" in booking("erase", "elm", "nobody", "--yes").stderr
+    refused = booking("erase", "elm", eve, "--yes")
+    assert refused.exit_code == 1
+    assert f"still to come: 2099-01-12 09:00 {eve}" in refused.stderr
+    assert booking("erase", "elm", ada, input="n\n").exit_code == 1
+    assert "1 visits stay without a name" in booking("erase", "elm", ada, input="y\n").stdout
+    assert "Ada" not in booking("export", "elm", "--patient", ada).stdout
+
+
 # Looking after it
 
 
