@@ -1,12 +1,13 @@
 # The commands of this project. `make run` and `make test` set up all they need in .venv and say what they install.
-.PHONY: help run test bench lint coverage screenshots lock chromium
+.PHONY: help run test bench lint coverage screenshots lock chromium dovecot
 SHELL := /bin/bash
 BIN := .venv/bin
 CHROMIUM := $(shell command -v chromium-headless-shell chromium chromium-browser google-chrome | head -n 1)
+DOVECOT := $(shell PATH="$$PATH:/usr/sbin:/usr/local/sbin" command -v dovecot)
 
 help:
 	@echo "make run          the demonstration on http://127.0.0.1:8000"
-	@echo "make test         lint, types and every test (installs Chromium by apt if it is missing)"
+	@echo "make test         lint, types and every test (installs Chromium and Dovecot by apt if they are missing)"
 	@echo "make lint         ruff and mypy"
 	@echo "make coverage     the tests again, with branch coverage"
 	@echo "make bench        the speed figures of the README"
@@ -16,14 +17,14 @@ help:
 run: .venv/installed-run
 	$(BIN)/booking demo
 
-test: .venv/installed-test chromium lint
+test: .venv/installed-test chromium dovecot lint
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: .venv/installed-test
 	$(BIN)/ruff check
 	$(BIN)/mypy
 
-coverage: .venv/installed-test chromium
+coverage: .venv/installed-test chromium dovecot
 	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage report --skip-covered
 
@@ -67,16 +68,26 @@ endef
 
 chromium:
 ifeq ($(CHROMIUM),)
+	$(call apt,chromium-headless-shell chromium,Chromium,the browser tests)
+endif
+
+dovecot:
+ifeq ($(DOVECOT),)
+	$(call apt,dovecot-imapd,Dovecot,the tests of the mailbox)
+endif
+
+# Install the first of these packages ($1) that there is, which brings $2, for $3.
+define apt
 	@if [ "$$(id -u)" = 0 ]; then as=; elif sudo -n true 2>/dev/null; then as=sudo; else as=nobody; fi; \
 	if [ "$$as" = nobody ] || ! command -v apt-get >/dev/null; then \
-		echo "The browser tests need Chromium. Install it (Debian: apt-get install chromium) and try again." >&2; exit 1; \
+		echo "To be installed for $3: $2 (Debian: apt-get install $(lastword $1)). Then try again." >&2; exit 1; \
 	fi; \
-	echo "Installing Chromium by apt, for the browser tests"; \
+	echo "Installing $2 by apt, for $3"; \
 	apt_get="$$as env DEBIAN_FRONTEND=noninteractive apt-get -qq"; $$apt_get update; \
-	for package in chromium-headless-shell chromium; do \
+	for package in $1; do \
 		$$apt_get install -y --no-install-recommends $$package && exit; \
 	done; exit 1
-endif
+endef
 
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 pyproject.toml --upgrade --generate-hashes --no-header --no-annotate -o requirements.lock

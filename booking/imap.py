@@ -36,6 +36,15 @@ def poll(url: str, receive: Callable[[bytes], object], *, giving_up: tuple[type[
         raise Unreachable(type(error).__name__) from None
 
 
+def check(url: str) -> None:
+    """Open the mailbox and close it again. Raises Unreachable."""
+    try:
+        with _session(url):
+            pass
+    except (OSError, imaplib.IMAP4.error) as error:
+        raise Unreachable(type(error).__name__) from None
+
+
 @contextlib.contextmanager
 def _session(url: str) -> Iterator[imaplib.IMAP4]:
     parts = urlsplit(url)
