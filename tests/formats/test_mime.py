@@ -31,7 +31,12 @@ ENVELOPE = Envelope(
 def built(letter: Letter = LETTER, envelope: Envelope = ENVELOPE, method: Method | None = None) -> bytes:
     invite = None
     if method is not None:
-        invite = itip.request(VISIT, ADA) if method is Method.REQUEST else itip.cancel(VISIT, ADA)
+        written = {
+            Method.REQUEST: itip.request,
+            Method.CANCEL: itip.cancel,
+            Method.DECLINECOUNTER: itip.decline_counter,
+        }
+        invite = written[method](VISIT, ADA)
     return mime.build(letter, envelope, invite=invite, method=method)
 
 
