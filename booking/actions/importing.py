@@ -96,15 +96,11 @@ def read(content: bytes, clinic_id: int) -> visits_table.Table:
     """The rows of a file, CSV or iCalendar. Raises Unreadable."""
     if not visits_ical.is_calendar(content):
         return visits_table.read(content)
-    plan = diary.current_plan(clinic_id)
-    return visits_table.Table(
-        visits_ical.read(
-            content,
-            services=[name for one in plan.services.values() for name in (one.slug, one.name)],
-            practitioners=[name for one in plan.practitioners.values() for name in (one.slug, one.name)],
-        ),
-        (),
+    words = _Words.of(clinic_id, diary.current_plan(clinic_id))
+    rows = visits_ical.read(
+        content, services=[*words.services], practitioners=[*words.practitioners], locations=[*words.locations]
     )
+    return visits_table.Table(rows, ())
 
 
 def examine(
@@ -322,32 +318,40 @@ def _rooms(plan: Plan, service: int, location: int) -> list[int]:
 # What the rows say
 
 
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """The ids of what the clinic has, by each word for it, folded."""
+
+    services: Mapping[str, int]
+    practitioners: Mapping[str, int]
+    locations: Mapping[str, int]
+
+    @classmethod
+    def of(cls, clinic_id: int, plan: Plan) -> _Words:
+        names = {row.id: _names(row.name) for row in practitioner.services(clinic_id)}
+        emails = {row.id: [row.email] for row in practitioner.actors(clinic_id, "practitioner") if row.email}
+        return cls(
+            _by_word({one.id: (one.slug, *names.get(one.id, ())) for one in plan.services.values()}),
+            _by_word({one.id: (one.slug, one.name, *emails.get(one.id, ())) for one in plan.practitioners.values()}),
+            _by_word({one.id: (one.slug, one.name) for one in plan.locations.values()}),
+        )
+
+
 @dataclass(slots=True)
 class _Desk:
-    """The clinic's words, to read rows by."""
+    """The clinic, to read rows by."""
 
     clinic: Clinic
     plan: Plan
     now: datetime
     zone: str | None
-    services: Mapping[str, int]  # by every name, folded
-    practitioners: Mapping[str, int]
-    locations: Mapping[str, int]
+    words: _Words
     contacts: dict[str, str | None] = field(default_factory=dict)
 
     @classmethod
     def of(cls, clinic_id: int, now: datetime, zone: str | None) -> _Desk:
         plan = diary.current_plan(clinic_id)
-        names = {row.id: _names(row.name) for row in practitioner.services(clinic_id)}
-        return cls(
-            clinics.by_id(clinic_id),
-            plan,
-            now,
-            zone,
-            _by_word({one.id: (one.slug, *names.get(one.id, ())) for one in plan.services.values()}),
-            _by_word({one.id: (one.slug, one.name) for one in plan.practitioners.values()}),
-            _by_word({one.id: (one.slug, one.name) for one in plan.locations.values()}),
-        )
+        return cls(clinics.by_id(clinic_id), plan, now, zone, _Words.of(clinic_id, plan))
 
     def understand(self, row: Row) -> Verdict:
         """The row in the clinic's terms, or every fault of it."""
@@ -416,10 +420,10 @@ class _Desk:
         return self.contacts.get(text)
 
     def _service(self, row: Row, faults: list[Fault]) -> Service | None:
-        id = self.services.get(_folded(row.service))
+        id = self.words.services.get(_folded(row.service))
         if id is None:
             known = [one.slug for one in self.plan.services.values()]
-            near = nearest(row.service, [*known, *self.services])
+            near = nearest(row.service, [*known, *self.words.services])
             faults.append(Fault("service", row.service, f"a service ({', '.join(known)})", near))
             return None
         return self.plan.services[id]
@@ -428,10 +432,10 @@ class _Desk:
         able = [one for one in self.plan.practitioners.values() if service and service.id in one.services]
         if not row.practitioner and len(able) == 1:
             return able[0]
-        id = self.practitioners.get(_folded(row.practitioner))
+        id = self.words.practitioners.get(_folded(row.practitioner))
         if id is None:
             known = [one.slug for one in self.plan.practitioners.values()]
-            near = nearest(row.practitioner, [*known, *self.practitioners])
+            near = nearest(row.practitioner, [*known, *self.words.practitioners])
             if service or row.practitioner:
                 faults.append(Fault("practitioner", row.practitioner, f"a practitioner ({', '.join(known)})", near))
             return None
@@ -439,10 +443,10 @@ class _Desk:
 
     def _location(self, row: Row, who: Practitioner | None, faults: list[Fault]) -> int | None:
         if row.location:
-            id = self.locations.get(_folded(row.location))
+            id = self.words.locations.get(_folded(row.location))
             if id is None:
                 known = [one.slug for one in self.plan.locations.values()]
-                near = nearest(row.location, [*known, *self.locations])
+                near = nearest(row.location, [*known, *self.words.locations])
                 faults.append(Fault("location", row.location, f"a location ({', '.join(known)})", near))
             return id
         places = list(self.plan.locations)

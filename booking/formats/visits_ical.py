@@ -11,11 +11,10 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from icalendar import Calendar, Event
 
-from booking.domain.moving import Row, Unreadable
+from booking.domain.moving import Row, Unreadable, status_of
 from booking.formats.ical import PRODID
 from booking.formats.ical import line as one_line
 from booking.formats.visits_table import decoded
@@ -99,11 +98,14 @@ def is_calendar(content: bytes) -> bool:
     return content[:200].lstrip(b"\xef\xbb\xbf \r\n\t").upper().startswith(b"BEGIN:VCALENDAR")
 
 
-def read(content: bytes, *, services: Collection[str], practitioners: Collection[str]) -> tuple[Row, ...]:
+def read(
+    content: bytes, *, services: Collection[str], practitioners: Collection[str], locations: Collection[str] = ()
+) -> tuple[Row, ...]:
     """The events of an iCalendar file as rows, in its order; the line is that of the event's beginning.
 
-    `services` and `practitioners` are the names by which the clinic knows them. Starts are ISO 8601, with an offset
-    unless the event has none. All-day and repeated events have a start that says so, for nobody can come to them.
+    The others are the words by which the clinic knows its services, people (e-mail addresses too) and places. Starts
+    are ISO 8601, with an offset unless the event has none. All-day and repeated events have a start that says so,
+    for nobody can come to them.
     Raises Unreadable.
     """
     text = decoded(content)
@@ -112,7 +114,7 @@ def read(content: bytes, *, services: Collection[str], practitioners: Collection
         calendar = Calendar.from_ical(text)
     except (ValueError, IndexError, KeyError) as error:
         raise Unreadable(f"not an iCalendar file: {error}") from None
-    known = _Known(services, practitioners)
+    known = _Known(services, practitioners, locations)
     whose = known.practitioner(str(calendar.get("X-WR-CALNAME", "")))
     events = [event for event in calendar.walk("VEVENT") if isinstance(event, Event)]
     return tuple(_row(line, event, known, whose) for line, event in zip(lines, events, strict=False))
@@ -121,9 +123,10 @@ def read(content: bytes, *, services: Collection[str], practitioners: Collection
 class _Known:
     """The clinic's words, folded."""
 
-    def __init__(self, services: Collection[str], practitioners: Collection[str]) -> None:
+    def __init__(self, services: Collection[str], practitioners: Collection[str], locations: Collection[str]) -> None:
         self._services = {_fold(name): name for name in services}
         self._practitioners = {_fold(name): name for name in practitioners}
+        self._locations = {_fold(name): name for name in locations}
 
     def service(self, text: str) -> str:
         return self._services.get(_fold(text), "")
@@ -131,11 +134,18 @@ class _Known:
     def practitioner(self, text: str) -> str:
         return self._practitioners.get(_fold(text), "")
 
+    def location(self, text: str) -> str:
+        return self._locations.get(_fold(text), "")
+
 
 def _row(line: int, event: Event, known: _Known, whose: str) -> Row:
     said = _described(str(event.get("DESCRIPTION", "")))
+    if not known.location(said.get("location", "")):
+        said.pop("location", None)  # an address, or a link
+    if status_of(said.get("status", "")) is None:
+        said.pop("status")
     for address, name in _people(event):
-        if who := known.practitioner(name):
+        if who := known.practitioner(name) or known.practitioner(address):
             said.setdefault("practitioner", who)
         else:
             said.setdefault("name", name)
@@ -174,6 +184,12 @@ def _described(text: str) -> dict[str, str]:
         if not value and heading in OF_PATIENT | OF_PRACTITIONER:
             about = heading
             continue
+        if not value and LABELS.get(heading) == "note":
+            about = "note"
+            continue
+        if about == "note":
+            found["note"] = f"{found.get('note', '')}\n{line}".strip()
+            continue
         column = LABELS.get(heading, "") if colon else ""
         if not column and about in OF_PATIENT:
             column = _kind(line) or ("" if "name" in found else "name")
@@ -199,8 +215,7 @@ def _lines(text: str) -> Iterator[str]:
 
 
 def _people(event: Event) -> Iterator[tuple[str, str]]:
-    """Address and name of those who are named as coming, the organizer last: often the clinic itself, so for a name
-    only where it is a practitioner's."""
+    """Address and name of the people who are invited, without the organizer: that is the clinic or its calendar."""
     attendees = event.get("ATTENDEE", [])
     for person in attendees if isinstance(attendees, list) else [attendees]:
         address = str(person).partition(":")[2] if str(person).lower().startswith("mailto:") else ""
@@ -215,21 +230,20 @@ def _times(event: Event) -> tuple[str, str]:
     """The start as ISO 8601, and the minutes to the end if the event has one."""
     if "RRULE" in event or "RDATE" in event:
         return "a repeated event", ""
-    start, end = _instant(event, "DTSTART"), _instant(event, "DTEND")
-    if start is None:
-        return "an all-day event", ""
-    length = event.get("DURATION")
-    if end is not None and (start.tzinfo is None) == (end.tzinfo is None):
-        between: Any = end - start
-    else:
-        between = getattr(length, "dt", None)
-    minutes = str(round(between.total_seconds() / 60)) if between else ""
-    return start.isoformat(), minutes
+    start, end, length = (_value(event, name) for name in ("DTSTART", "DTEND", "DURATION"))
+    if not isinstance(start, datetime):
+        return "a start that can't be read" if start is None else "an all-day event", ""
+    if isinstance(end, datetime) and (start.tzinfo is None) == (end.tzinfo is None):
+        length = end - start
+    return start.isoformat(), str(round(length.total_seconds() / 60)) if isinstance(length, timedelta) else ""
 
 
-def _instant(event: Event, name: str) -> datetime | None:
-    found = getattr(event.get(name), "dt", None)
-    return found if isinstance(found, datetime) else None
+def _value(event: Event, name: str) -> object:
+    """A time or a length; None where there is none, or none that can be read."""
+    try:
+        return getattr(event.get(name), "dt", None)
+    except ValueError:
+        return None
 
 
 def _fold(text: str) -> str:
