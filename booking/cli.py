@@ -262,14 +262,13 @@ def mail_receive() -> None:
     content = sys.stdin.buffer.read(LARGEST + 1)
     while sys.stdin.buffer.read(LARGEST):
         pass  # a pipe that is closed early fails the mail server
-    logging.basicConfig(level=logging.INFO, format="%(name)s %(levelname)s %(message)s")
     try:
         with _opened():
             outcome = inbox.receive(content, clock.now())
     except Exception as error:
         log.error("a message waits: %s", type(error).__name__)
         sys.exit(os.EX_TEMPFAIL)
-    log.info("a message was %s", outcome.value)
+    click.echo(outcome.value)
 
 
 # Clinics, staff and keys

@@ -221,6 +221,7 @@ CASES = [
     ('region = "GB"', 'region = "GB"\nhorizon = 0', "clinic.horizon", "from 1 to 730, found 0"),
     ('region = "GB"', 'region = "GB"\nconfirmation = "requst"', "clinic.confirmation", 'did you mean "request"?'),
     ('region = "GB"', 'region = "GB"\nnotices = "request"', "clinic.notices", 'did you mean "requests"?'),
+    ('region = "GB"', 'region = "GB"\ndeclines = "cancle"', "clinic.declines", 'did you mean "cancel"?'),
     ('name = "Elm Clinic"', r'name = "Elm\nBcc: x"', "clinic.name", "one line"),
     ('name = "Elm Clinic"', r'name = "Elm\u0000"', "clinic.name", r"\u0000"),
     ('name = "Elm Clinic"', f'name = "{"e" * 101}"', "clinic.name", "at most 100"),
