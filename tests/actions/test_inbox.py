@@ -132,25 +132,22 @@ def test_an_answer_to_the_time_before_a_move_is_stale(post: Post, make: Make) ->
     assert post.outcomes() == ["stale", "taken", "forged"]
 
 
-@pytest.mark.parametrize(
-    ("changes", "outcome"),
-    [
-        ({"sender": "eve@example.com"}, Outcome.FORGED),
-        ({"sender": "eve@example.com", "attendee": ADA}, Outcome.FORGED),
-        ({"sender": ADA, "attendee": "eve@example.com"}, Outcome.FORGED),
-        ({"organizer": "eve@example.com"}, Outcome.FORGED),
-        ({"uid": "0@elm.example"}, Outcome.FOREIGN),
-        ({"method": "CANCEL"}, Outcome.IGNORED),
-        ({"method": "REQUEST"}, Outcome.IGNORED),
-        ({"method": "COUNTER"}, Outcome.IGNORED),  # this program says that nobody wrote it
-    ],
-)
-def test_what_does_not_count_is_told_apart_and_touches_nothing(
-    post: Post, changes: dict[str, Any], outcome: Outcome
-) -> None:
+NOT_COUNTED: list[tuple[dict[str, Any], Outcome]] = [
+    ({"sender": "eve@example.com"}, Outcome.FORGED),
+    ({"sender": "eve@example.com", "attendee": ADA}, Outcome.FORGED),
+    ({"sender": ADA, "attendee": "eve@example.com"}, Outcome.FORGED),
+    ({"organizer": "eve@example.com"}, Outcome.FORGED),
+    ({"uid": "0@elm.example"}, Outcome.FOREIGN),
+    ({"method": "CANCEL"}, Outcome.IGNORED),
+    ({"method": "REQUEST"}, Outcome.IGNORED),
+    ({"method": "COUNTER"}, Outcome.IGNORED),  # this program says that nobody wrote it
+]
+
+
+def test_what_does_not_count_is_told_apart_and_touches_nothing(post: Post) -> None:
     before = post.row()
-    assert post.answer("DECLINED", **changes) is outcome
-    assert post.outcomes() == [outcome]
+    assert [post.answer("DECLINED", **changes) for changes, _ in NOT_COUNTED] == [said for _, said in NOT_COUNTED]
+    assert post.outcomes() == [said for _, said in NOT_COUNTED]
     assert (post.row().version, len(post.messages()), post.standing()) == (before.version, 2, [])
 
 
