@@ -18,7 +18,7 @@ run: .venv/installed-run
 	$(BIN)/booking demo
 
 test: .venv/installed-test chromium dovecot lint
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 3 --dist worksteal
 
 lint: .venv/installed-test
 	$(BIN)/ruff check
