@@ -100,7 +100,8 @@ def _numbered(reader: Iterator[list[str]]) -> Iterator[tuple[int, list[str]]]:
 
 
 def _columns(head: list[str], line: int) -> tuple[list[str], tuple[str, ...]]:
-    names, unread = [], []
+    names: list[str] = []
+    unread: list[str] = []
     for cell in head:
         said = " ".join(re.sub(r"[\W_]+", " ", cell.casefold()).split())
         name = said if said in COLUMNS else ALSO.get(said, "")

@@ -171,9 +171,7 @@ def put(
     return connection().execute(PUT, row).scalar_one()
 
 
-def to_staff(
-    kind: Kind, address: str, facts: Facts, *, clinic_id: int | None, language: str, now: datetime
-) -> int:
+def to_staff(kind: Kind, address: str, facts: Facts, *, clinic_id: int | None, language: str, now: datetime) -> int:
     """Add a message about their account to a staff user, in the caller's transaction; its id."""
     return put(
         clinic_id=clinic_id,

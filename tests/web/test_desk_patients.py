@@ -128,7 +128,10 @@ def test_contacts_are_checked_saved_and_not_saved_over_somebody_elses(
     assert wrong.status_code == 422
     for said in ("Enter your full name", "Enter a phone number with its area code", "Enter an e-mail address like"):
         assert said in wrong.text
-    assert "Enter a phone number or an e-mail so that we can reach you" in press(desk, edit, **(typed | {"phone": "", "email": ""})).text
+    assert (
+        "Enter a phone number or an e-mail so that we can reach you"
+        in press(desk, edit, **(typed | {"phone": "", "email": ""})).text
+    )
     saved = press(desk, edit, **typed)
     assert saved.status_code == 303
     page = desk.get(saved.headers["Location"]).text
