@@ -92,7 +92,16 @@ def find_or_add(clinic_id: int, person: Person, now: datetime) -> tuple[int, lis
     known = _kept([row for row in rows if row.identity == identity])
     if known:
         return known[0], same
-    row = {
+    added = connection().execute(ADD[dialect()], _row(clinic_id, identity, person, now)).scalar()
+    if added is None:
+        raise Stale  # another process added this very patient a moment ago
+    patient_key.add(clinic_id, added, patient_key.keys_of(person.name, person.email, person.phone))
+    return added, [*same, added]
+
+
+def _row(clinic_id: int, identity: str, person: Person, now: datetime) -> dict[str, object]:
+    """A new patient's."""
+    return {
         "public_id": new_id(),
         "clinic_id": clinic_id,
         "identity": identity,
@@ -103,11 +112,6 @@ def find_or_add(clinic_id: int, person: Person, now: datetime) -> tuple[int, lis
         "created_at": now,
         "keys_version": patient_key.VERSION,
     }
-    added = connection().execute(ADD[dialect()], row).scalar()
-    if added is None:
-        raise Stale  # another process added this very patient a moment ago
-    patient_key.add(clinic_id, added, patient_key.keys_of(person.name, person.email, person.phone))
-    return added, [*same, added]
 
 
 OF_IDENTITIES = (
@@ -133,20 +137,7 @@ def find_or_add_all(clinic_id: int, people: Mapping[str, Person], now: datetime)
     missing = {identity: person for identity, person in sorted(people.items()) if identity not in ids}
     if not missing:
         return ids
-    rows = [
-        {
-            "public_id": new_id(),
-            "clinic_id": clinic_id,
-            "identity": identity,
-            "name": person.name,
-            "email": person.email,
-            "phone": person.phone,
-            "language": person.language,
-            "created_at": now,
-            "keys_version": patient_key.VERSION,
-        }
-        for identity, person in missing.items()
-    ]
+    rows = [_row(clinic_id, identity, person, now) for identity, person in missing.items()]
     added = {row.identity: row.id for row in connection().execute(ADD_ALL[dialect()], rows)}
     if len(added) != len(missing):
         raise Stale  # another process added one of them a moment ago
