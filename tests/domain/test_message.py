@@ -139,11 +139,15 @@ def test_a_clinic_that_wants_it_hears_what_patients_do(transition: Transition, e
     assert said(replace(transition, patient=False, clinic=True)) == expected
 
 
-def test_every_transition_there_is_has_an_answer() -> None:
+def test_a_calendar_is_asked_for_what_is_booked_and_cleared_of_what_was_by_every_transition_there_is() -> None:
     for old, news in MAY.items():
         for new in news:
             for by in ("public", "patient", "key", "staff", "worker"):
-                notices(Transition(old, new, by, practitioner=True, clinic=True))
+                told = notices(Transition(old, new, by, practitioner=True, clinic=True))
+                methods = {notice.method for notice in told if notice.method}
+                ends = old == Status.BOOKED and new in (Status.CANCELLED, Status.ENTERED_IN_ERROR)
+                begins = old == Status.PENDING and new == Status.BOOKED
+                assert methods == ({CANCEL} if ends else {REQUEST} if begins else set()), (old, new, by)
 
 
 def notice(kind: Kind, method: Method | None, to: Recipient = Recipient.PATIENT) -> Notice:
