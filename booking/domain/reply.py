@@ -36,7 +36,6 @@ class Answer(StrEnum):
 # Why a visit waits for the desk: its patient declined it, or proposed another time.
 ASKING = frozenset({Answer.DECLINED, Answer.COUNTER})
 AHEAD = timedelta(days=1)  # a calendar's clock may be wrong, but a stamp of next year would silence its later answers
-DECLINED_IS = ("note", "cancel")  # what a clinic makes of it: a word for the desk, or a cancellation
 
 
 @dataclass(frozen=True, slots=True)
