@@ -299,7 +299,9 @@ def _observance(component: str, name: str, before: timedelta, after: timedelta, 
     if turn is None:
         yield "DTSTART:19700101T000000"
     else:
-        yield f"DTSTART:{turn.on(2020):%Y%m%dT%H%M%S}"
+        # As long ago as in other people's files: vobject compares a zone with UTC in 2000-2019, and took London for UTC
+        # (and its times for floating ones) while our rule began in 2020.
+        yield f"DTSTART:{turn.on(1970):%Y%m%dT%H%M%S}"
         week = -1 if turn.week == 5 else turn.week
         yield f"RRULE:FREQ=YEARLY;BYMONTH={turn.month};BYDAY={week}{WEEKDAYS[turn.weekday]}"
     yield f"TZOFFSETFROM:{_signed(before)}"

@@ -110,7 +110,7 @@ def test_without_coordinates_there_is_no_geo() -> None:
     ],
 )
 def test_every_hour_around_the_changes_reads_as_written(zone: str) -> None:
-    """Read back by vobject with its own reading of our VTIMEZONE, and by icalendar with zoneinfo."""
+    """Read back by vobject, which knows nothing of the zone but our VTIMEZONE, and by icalendar with zoneinfo."""
     ours = ZoneInfo(zone)
     changes = [
         at
@@ -123,7 +123,9 @@ def test_every_hour_around_the_changes_reads_as_written(zone: str) -> None:
         for minutes in range(-180, 240, 30):
             starts = change + timedelta(minutes=minutes)
             data = ical.single_file(visit(zone=zone, starts_at=starts, ends_at=starts + timedelta(minutes=45)))
-            read = vobject.readOne(data.decode()).vevent
+            # Under its own name vobject would find the zone elsewhere.
+            read = vobject.readOne(re.sub("TZID([:=])", r"TZID\1Unknown-", data.decode())).vevent
+            assert None not in (read.dtstart.value.tzinfo, read.dtend.value.tzinfo)
             assert read.dtstart.value.astimezone(UTC) == starts
             assert read.dtend.value.astimezone(UTC) == starts + timedelta(minutes=45)
             assert Calendar.from_ical(data).events[0]["DTSTART"].dt == starts
@@ -132,8 +134,8 @@ def test_every_hour_around_the_changes_reads_as_written(zone: str) -> None:
 def test_onsets_stand_on_the_clock_that_they_end() -> None:
     said = ical.timezone("America/New_York", 2027)
     assert said is not None
-    assert "DTSTART:20200308T020000\r\nRRULE:FREQ=YEARLY;BYMONTH=3;BYDAY=2SU\r\nTZOFFSETFROM:-0500\r\n" in said
-    assert "DTSTART:20201101T020000\r\nRRULE:FREQ=YEARLY;BYMONTH=11;BYDAY=1SU\r\nTZOFFSETFROM:-0400\r\n" in said
+    assert "DTSTART:19700308T020000\r\nRRULE:FREQ=YEARLY;BYMONTH=3;BYDAY=2SU\r\nTZOFFSETFROM:-0500\r\n" in said
+    assert "DTSTART:19701101T020000\r\nRRULE:FREQ=YEARLY;BYMONTH=11;BYDAY=1SU\r\nTZOFFSETFROM:-0400\r\n" in said
 
 
 def test_a_zone_without_changes_is_one_observance() -> None:
