@@ -17,11 +17,12 @@ import socket
 import ssl
 import time
 import zlib
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.message import Message
 from enum import StrEnum
+from functools import partial
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
@@ -54,6 +55,10 @@ QUERY = """\
 <C:filter><C:comp-filter name="VCALENDAR"><C:comp-filter name="VEVENT">
 <C:time-range start="{since:%Y%m%dT%H%M%SZ}" end="{until:%Y%m%dT%H%M%SZ}"/>
 </C:comp-filter></C:comp-filter></C:filter></C:calendar-query>
+"""
+TYPE = b"""\
+<?xml version="1.0" encoding="utf-8"?>
+<D:propfind xmlns:D="DAV:"><D:prop><D:resourcetype/></D:prop></D:propfind>
 """
 
 
@@ -121,29 +126,43 @@ def fetch(
     CalDAV gives the objects with an event between the two aware instants, a file gives all it has. `allowed` are
     origins that may be private, http:// or on another port. Raises Unreachable.
     """
-    deadline = time.monotonic() + TOTAL
+    ask = partial(_ask, url=source.url, allowed=allowed, deadline=time.monotonic() + TOTAL)
     headers = {"User-Agent": "clinic-booking", "Accept-Encoding": "gzip", "Connection": "close"}
     if source.user:
         login = base64.b64encode(f"{source.user}:{source.password}".encode()).decode()
         headers["Authorization"] = f"Basic {login}"
-        query = QUERY.format(since=since.astimezone(UTC), until=until.astimezone(UTC)).encode()
-        how = headers | {"Depth": "1", "Content-Type": "application/xml; charset=utf-8"}
-        answer = _ask("REPORT", source.url, how, query, allowed=allowed, deadline=deadline)
-        if answer.status == 207:
-            return Fetched(_objects(answer.body))
-        if answer.status not in NO_CALDAV:
-            raise Unreachable(_fault(answer.status))
+        objects = _queried(ask, headers, since=since.astimezone(UTC), until=until.astimezone(UTC))
+        if objects is not None:
+            return Fetched(objects)
     headers["Accept"] = "text/calendar, */*;q=0.1"
     if etag:
         headers["If-None-Match"] = etag
     if modified:
         headers["If-Modified-Since"] = modified
-    answer = _ask("GET", source.url, headers, None, allowed=allowed, deadline=deadline)
+    answer = ask("GET", headers=headers)
     if answer.status == 304 and (etag or modified):
         return None
     if answer.status != 200:
         raise Unreachable(_fault(answer.status))
     return Fetched((_calendar(answer.body),), answer.header("ETag"), answer.header("Last-Modified"))
+
+
+def _queried(
+    ask: Callable[..., _Answer], headers: dict[str, str], *, since: datetime, until: datetime
+) -> tuple[bytes, ...] | None:
+    """The objects of a CalDAV calendar; None from a server that doesn't speak CalDAV. Raises Unreachable."""
+    headers = headers | {"Content-Type": "application/xml; charset=utf-8"}
+    query = QUERY.format(since=since, until=until).encode()
+    answer = ask("REPORT", headers=headers | {"Depth": "1"}, body=query)
+    if answer.status in NO_CALDAV:
+        return None
+    objects = _multistatus(answer).objects
+    if not objects:
+        # What is no calendar, as the address of an account, may have no events either.
+        answer = ask("PROPFIND", headers=headers | {"Depth": "0"}, body=TYPE)
+        if not _multistatus(answer).is_calendar:
+            raise Unreachable(Fault.NO_CALENDAR)
+    return tuple(_calendar(one.encode()) for one in objects)
 
 
 # Addresses
@@ -278,10 +297,10 @@ class _Wire(io.RawIOBase):
 
 def _ask(
     method: str,
+    *,
     url: str,
     headers: dict[str, str],
-    body: bytes | None,
-    *,
+    body: bytes | None = None,
     allowed: Collection[str],
     deadline: float,
 ) -> _Answer:
@@ -406,23 +425,26 @@ def _calendar(body: bytes) -> bytes:
     return body
 
 
-def _objects(body: bytes) -> tuple[bytes, ...]:
-    """The iCalendar objects of a multistatus. Raises Unreachable."""
-    answer = _Multistatus()
-    parser = DefusedXMLParser(target=answer, forbid_dtd=True)
+def _multistatus(answer: _Answer) -> _Multistatus:
+    """What an answer of CalDAV says. Raises Unreachable."""
+    if answer.status != 207:
+        raise Unreachable(_fault(answer.status))
+    found = _Multistatus()
+    parser = DefusedXMLParser(target=found, forbid_dtd=True)
     try:
-        parser.feed(body)
+        parser.feed(answer.body)
         parser.close()
     except (ParseError, ValueError, LookupError):  # what is forbidden is a ValueError, as is an unknown encoding
         raise Unreachable(Fault.NO_CALENDAR) from None
-    return tuple(_calendar(text.encode()) for text in answer.found if text.strip())
+    return found
 
 
 class _Multistatus:
-    """The calendar-data of a multistatus (RFC 4918, 13), taken as the parser comes by: a tree would be far larger."""
+    """A multistatus (RFC 4918, 13), of which what counts is taken as it comes by: a tree would be far larger."""
 
     def __init__(self) -> None:
-        self.found: list[str] = []
+        self.objects: list[str] = []  # each calendar-data that there is
+        self.is_calendar = False
         self.pending: list[str] = []  # of the propstat whose status is still to come
         self.status = ""
         self.text: list[str] = []
@@ -439,12 +461,14 @@ class _Multistatus:
 
     def end(self, tag: str) -> None:
         text, self.text = "".join(self.text), []
-        if tag == "{urn:ietf:params:xml:ns:caldav}calendar-data":
+        if tag == "{urn:ietf:params:xml:ns:caldav}calendar":  # in a resourcetype
+            self.is_calendar = True
+        elif tag == "{urn:ietf:params:xml:ns:caldav}calendar-data" and text.strip():
             self.pending.append(text)
         elif tag == "{DAV:}status":
             self.status = "".join(text.split()[1:2])  # of "HTTP/1.1 200 OK"
             if self.status == "507":  # the server has left objects out (RFC 4791, 7.8)
                 raise Unreachable(Fault.TOO_LARGE)
         elif tag == "{DAV:}propstat":
-            self.found += self.pending if self.status == "200" else []
+            self.objects += self.pending if self.status == "200" else []
             self.pending, self.status = [], ""
