@@ -9,6 +9,7 @@ anything of an answer is logged or stands in an error.
 from __future__ import annotations
 
 import base64
+import contextlib
 import gzip
 import http.client
 import io
@@ -366,13 +367,11 @@ def _addresses(place: _Place) -> list[tuple[socket.AddressFamily, Any]]:
 def _connected(addresses: list[tuple[socket.AddressFamily, Any]], deadline: float) -> socket.socket:
     """A connection to the first of the addresses that takes one. Raises OSError."""
     for family, address in addresses:
-        connection = socket.socket(family, socket.SOCK_STREAM)
-        try:
+        with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
+            connection = stack.enter_context(socket.socket(family, socket.SOCK_STREAM))
             connection.settimeout(_left(deadline, CONNECT))
             connection.connect(address)
-        except OSError:
-            connection.close()
-        else:
+            stack.pop_all()
             return connection
     raise ConnectionRefusedError
 

@@ -40,6 +40,10 @@ class Server:
     user: str = USER
     password: str = PASSWORD
 
+    @property
+    def origin(self) -> str:
+        return self.url.removesuffix(f"/{self.user}/")
+
     def calendar(self, name: str, **events: str) -> str:
         """Make a calendar of these iCalendar objects; its URL."""
         self._ask("MKCALENDAR", f"{name}/", "")
