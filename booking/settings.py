@@ -38,6 +38,7 @@ class Settings(BaseModel):
     mail_from: str = Field(default="", description="the address that all mail carries; booking@ the public host")
     mail_authserv: str = Field(default="", description="how our mail server calls itself in Authentication-Results")
     imap_url: str = Field(default="", description="imaps://user:pass@host/INBOX: answers to invites", repr=False)
+    calendar_origins: str = Field(default="", description="servers of our own network whose calendars may be read")
     env: Literal["demo", "development", "production"] = "development"
     rate_limits: Literal["on", "off"] = "on"
     proxies: int = Field(default=0, ge=0, le=5, description="trusted reverse proxies in front (X-Forwarded-*)")
@@ -79,6 +80,11 @@ class Settings(BaseModel):
             raise ValueError("must be imaps://, for mails carry names; imap:// is for a server on this machine")
         return value
 
+    @field_validator("calendar_origins")
+    @classmethod
+    def _origins(cls, value: str) -> str:
+        return ",".join(_origin(one.strip()) for one in value.split(",") if one.strip())
+
     @field_validator("field_key")
     @classmethod
     def _key(cls, value: str) -> str:
@@ -113,6 +119,11 @@ class Settings(BaseModel):
     def mail_domain(self) -> str:
         """The domain of UIDs and Message-IDs."""
         return self.sender.rpartition("@")[2]
+
+    @property
+    def calendar_origins_allowed(self) -> tuple[str, ...]:
+        """The origins whose calendars may be read though they are private, http:// or on another port than 443."""
+        return tuple(self.calendar_origins.split(",")) if self.calendar_origins else ()
 
     @property
     def field_key_bytes(self) -> bytes:
@@ -157,6 +168,8 @@ def _refuse_unsafe(settings: Settings) -> None:
         faults.append("BOOKING_SMTP_URL: production needs a mail server")
     elif not _is_sealed(settings.smtp_url):
         faults.append("BOOKING_SMTP_URL: production needs smtps:// or ?starttls=1, for mails carry names and links")
+    if not all(origin.startswith("https:") or _is_here(origin) for origin in settings.calendar_origins_allowed):
+        faults.append("BOOKING_CALENDAR_ORIGINS: production needs https://; http:// is for a server on this machine")
     if settings.rate_limits == "off":
         faults.append("BOOKING_RATE_LIMITS: may not be off in production")
     if faults:
@@ -168,6 +181,27 @@ def _is_sealed(smtp_url: str) -> bool:
     parts = urlsplit(smtp_url)
     starttls = parse_qs(parts.query).get("starttls", ["0"])[0] in ("1", "true", "yes")
     return parts.scheme == "smtps" or starttls or _is_this_machine(parts.hostname)
+
+
+def _origin(text: str) -> str:
+    """The origin as `fetch.origin` spells it. Raises ValueError."""
+    parts = urlsplit(text.lower())
+    if (
+        parts.scheme not in ("http", "https")
+        or not parts.hostname
+        or not text.isascii()
+        or "@" in parts.netloc
+        or parts.port == 0
+        or (parts.path.rstrip("/") or parts.query or parts.fragment)
+    ):
+        raise ValueError("must be origins, as https://cloud.example:8443, with commas between them")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    is_usual = parts.port in (None, {"http": 80, "https": 443}[parts.scheme])
+    return f"{parts.scheme}://{host}" + ("" if is_usual else f":{parts.port}")
+
+
+def _is_here(url: str) -> bool:
+    return _is_this_machine(urlsplit(url).hostname)
 
 
 def _is_this_machine(host: str | None) -> bool:

@@ -20,8 +20,10 @@ ALLOWED = {
     "formats": {"domain"},
     "store": {"domain", "settings"},
     "mail": {"domain", "settings"},
-    "actions": {"domain", "formats", "store", "mail", "settings"},
-    "web": {"domain", "formats", "store", "mail", "actions", "settings", "clock"},
+    "imap": {"domain", "settings"},
+    "fetch": {"domain", "settings"},
+    "actions": {"domain", "formats", "store", "mail", "fetch", "settings"},
+    "web": {"domain", "formats", "store", "mail", "fetch", "actions", "settings", "clock"},
 }
 READS_THE_CLOCK = {
     "datetime": {"now", "utcnow", "today"},
