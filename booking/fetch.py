@@ -22,7 +22,6 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.message import Message
-from enum import StrEnum
 from functools import partial
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Any
@@ -31,6 +30,8 @@ from xml.etree.ElementTree import ParseError
 
 import idna
 from defusedxml.ElementTree import DefusedXMLParser
+
+from booking.domain.outside import Fault, Unreadable
 
 CONNECT = 5.0  # seconds, for the connection and again for its encryption
 READ = 5.0  # seconds, for each piece of an answer
@@ -81,34 +82,11 @@ class Fetched:
     modified: str = ""  # its Last-Modified, likewise
 
 
-class Fault(StrEnum):
-    """Why a calendar can't be read."""
-
-    ADDRESS = "address"  # not a URL, not https on port 443, or with user info
-    PRIVATE = "private"  # leads into a private network
-    NAME = "name"  # the host's name is not known
-    SILENT = "silent"  # refused, reset, cut off or timed out
-    CERTIFICATE = "certificate"  # not trusted, not of this host, or no safe encryption at all
-    DENIED = "denied"  # 401, 403
-    GONE = "gone"  # 404, 410
-    STATUS = "status"  # another answer, or too many redirects
-    TOO_LARGE = "too_large"
-    NO_CALENDAR = "no_calendar"  # neither iCalendar nor an answer of CalDAV
-
-
-class Unreachable(Exception):
-    """The calendar can't be read now."""
-
-    def __init__(self, fault: Fault) -> None:
-        super().__init__(fault.value)
-        self.fault = fault
-
-
 def origin(url: str, allowed: Collection[str] = ()) -> str:
     """The origin of an address that may be asked: "https://host", or "https://host:8443" if that is in `allowed`.
 
     No name is looked up, so the address may still turn out to be a private one.
-    Raises Unreachable, for ADDRESS, or for PRIVATE if the host is a private address itself.
+    Raises Unreadable, for ADDRESS, or for PRIVATE if the host is a private address itself.
     """
     return _place(url, allowed).origin
 
@@ -125,7 +103,7 @@ def fetch(
     """The calendar; None when the server says that the file of `etag` and `modified` has not changed.
 
     CalDAV gives the objects with an event between the two aware instants, a file gives all it has. `allowed` are
-    origins that may be private, http:// or on another port. Raises Unreachable.
+    origins that may be private, http:// or on another port. Raises Unreadable.
     """
     ask = partial(_ask, url=source.url, allowed=allowed, deadline=time.monotonic() + TOTAL)
     headers = {"User-Agent": "clinic-booking", "Accept-Encoding": "gzip", "Connection": "close"}
@@ -144,14 +122,14 @@ def fetch(
     if answer.status == 304 and (etag or modified):
         return None
     if answer.status != 200:
-        raise Unreachable(_fault(answer.status))
+        raise Unreadable(_fault(answer.status))
     return Fetched((_calendar(answer.body),), answer.header("ETag"), answer.header("Last-Modified"))
 
 
 def _queried(
     ask: Callable[..., _Answer], headers: dict[str, str], *, since: datetime, until: datetime
 ) -> tuple[bytes, ...] | None:
-    """The objects of a CalDAV calendar; None from a server that doesn't speak CalDAV. Raises Unreachable."""
+    """The objects of a CalDAV calendar; None from a server that doesn't speak CalDAV. Raises Unreadable."""
     headers = headers | {"Content-Type": "application/xml; charset=utf-8"}
     query = QUERY.format(since=since, until=until).encode()
     answer = ask("REPORT", headers=headers | {"Depth": "1"}, body=query)
@@ -162,7 +140,7 @@ def _queried(
         # What is no calendar, as the address of an account, may have no events either.
         answer = ask("PROPFIND", headers=headers | {"Depth": "0"}, body=TYPE)
         if not _multistatus(answer).is_calendar:
-            raise Unreachable(Fault.NO_CALENDAR)
+            raise Unreadable(Fault.NO_CALENDAR)
     return tuple(_calendar(one.encode()) for one in objects)
 
 
@@ -190,18 +168,18 @@ class _Place:
 
 
 def _place(url: str, allowed: Collection[str], *, base: str = "") -> _Place:
-    """The place of a URL, which may be relative to `base`. Raises Unreachable, for ADDRESS or PRIVATE."""
+    """The place of a URL, which may be relative to `base`. Raises Unreadable, for ADDRESS or PRIVATE."""
     try:
         place = _parsed(url, base)
     except ValueError:
-        raise Unreachable(Fault.ADDRESS) from None
+        raise Unreadable(Fault.ADDRESS) from None
     if place.origin in allowed:
         return replace(place, trusted=True)
     if place.scheme != "https" or place.port != PORTS["https"]:
-        raise Unreachable(Fault.ADDRESS)
+        raise Unreadable(Fault.ADDRESS)
     address = _literal(place.host)
     if address and not is_public(address):
-        raise Unreachable(Fault.PRIVATE)
+        raise Unreadable(Fault.PRIVATE)
     return place
 
 
@@ -289,7 +267,7 @@ class _Wire(io.RawIOBase):
         size = self.connection.recv_into(buffer)
         self.may_read -= size
         if self.may_read < 0:
-            raise Unreachable(Fault.TOO_LARGE)
+            raise Unreadable(Fault.TOO_LARGE)
         return size
 
     def close(self) -> None:
@@ -305,7 +283,7 @@ def _ask(
     allowed: Collection[str],
     deadline: float,
 ) -> _Answer:
-    """The answer at the end of the redirects. The login is for the first origin only. Raises Unreachable."""
+    """The answer at the end of the redirects. The login is for the first origin only. Raises Unreadable."""
     place = _place(url, allowed)
     for _ in range(1 + REDIRECTS):
         answer = _exchange(method, place, headers, body, deadline=deadline)
@@ -316,11 +294,11 @@ def _ask(
         if there.origin != place.origin:
             headers = {name: value for name, value in headers.items() if name != "Authorization"}
         place = there
-    raise Unreachable(Fault.STATUS)
+    raise Unreadable(Fault.STATUS)
 
 
 def _exchange(method: str, place: _Place, headers: dict[str, str], body: bytes | None, *, deadline: float) -> _Answer:
-    """One request and its answer. Raises Unreachable."""
+    """One request and its answer. Raises Unreadable."""
     try:
         with _connection(place, deadline) as connection:
             wire = _Wire(connection, deadline)
@@ -331,13 +309,13 @@ def _exchange(method: str, place: _Place, headers: dict[str, str], body: bytes |
             wire.may_read = 2 * MOST  # chunks have overhead
             return _Answer(answer.status, answer.headers, _body(answer) if answer.status in (200, 207) else b"")
     except (OSError, http.client.IncompleteRead):
-        raise Unreachable(Fault.SILENT) from None
+        raise Unreadable(Fault.SILENT) from None
     except http.client.HTTPException:
-        raise Unreachable(Fault.STATUS) from None
+        raise Unreadable(Fault.STATUS) from None
 
 
 def _connection(place: _Place, deadline: float) -> socket.socket:
-    """A connection to the place, encrypted if it is https. Raises OSError and Unreachable."""
+    """A connection to the place, encrypted if it is https. Raises OSError and Unreadable."""
     connection = _connected(_addresses(place), deadline)
     if place.scheme == "http":
         return connection
@@ -349,18 +327,18 @@ def _connection(place: _Place, deadline: float) -> socket.socket:
     except ssl.SSLEOFError:
         raise
     except ssl.SSLError:
-        raise Unreachable(Fault.CERTIFICATE) from None
+        raise Unreadable(Fault.CERTIFICATE) from None
 
 
 def _addresses(place: _Place) -> list[tuple[socket.AddressFamily, Any]]:
-    """The socket addresses of the place: looked up once, and used as they are. Raises Unreachable."""
+    """The socket addresses of the place: looked up once, and used as they are. Raises Unreadable."""
     try:
         found = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
     except socket.gaierror:
-        raise Unreachable(Fault.NAME) from None
+        raise Unreadable(Fault.NAME) from None
     # Who answers for a name that has public and private addresses is up to something.
     if not place.trusted and not all(is_public(ip_address(address[0])) for *_, address in found):
-        raise Unreachable(Fault.PRIVATE)
+        raise Unreadable(Fault.PRIVATE)
     return [(family, address) for family, *_, address in found]
 
 
@@ -385,23 +363,23 @@ def _left(deadline: float, most: float) -> float:
 
 
 def _body(answer: http.client.HTTPResponse) -> bytes:
-    """The body, unpacked no further than one byte past the limit. Raises OSError and Unreachable."""
+    """The body, unpacked no further than one byte past the limit. Raises OSError and Unreadable."""
     if (answer.length or 0) > MOST:
-        raise Unreachable(Fault.TOO_LARGE)
+        raise Unreadable(Fault.TOO_LARGE)
     packing = answer.headers.get("Content-Encoding", "").strip().lower()
     if packing not in ("", "identity", "gzip", "x-gzip"):
-        raise Unreachable(Fault.NO_CALENDAR)
+        raise Unreadable(Fault.NO_CALENDAR)
     try:
         reading = gzip.GzipFile(fileobj=answer, mode="rb") if packing.endswith("gzip") else answer
         body = reading.read(MOST + 1)
     except (gzip.BadGzipFile, zlib.error):
-        raise Unreachable(Fault.NO_CALENDAR) from None
+        raise Unreadable(Fault.NO_CALENDAR) from None
     except EOFError:
-        raise Unreachable(Fault.SILENT) from None
+        raise Unreadable(Fault.SILENT) from None
     if len(body) > MOST:
-        raise Unreachable(Fault.TOO_LARGE)
+        raise Unreadable(Fault.TOO_LARGE)
     if answer.length:  # http.client does not mind a body that ends too early
-        raise Unreachable(Fault.SILENT)
+        raise Unreadable(Fault.SILENT)
     return body
 
 
@@ -417,24 +395,24 @@ def _fault(status: int) -> Fault:
 
 
 def _calendar(body: bytes) -> bytes:
-    """The body without what may stand in front of a calendar. Raises Unreachable for anything else, as a login page."""
+    """The body without what may stand in front of a calendar. Raises Unreadable for anything else, as a login page."""
     body = body.removeprefix(b"\xef\xbb\xbf").lstrip()
     if body[:15].upper() != b"BEGIN:VCALENDAR":
-        raise Unreachable(Fault.NO_CALENDAR)
+        raise Unreadable(Fault.NO_CALENDAR)
     return body
 
 
 def _multistatus(answer: _Answer) -> _Multistatus:
-    """What an answer of CalDAV says. Raises Unreachable."""
+    """What an answer of CalDAV says. Raises Unreadable."""
     if answer.status != 207:
-        raise Unreachable(_fault(answer.status))
+        raise Unreadable(_fault(answer.status))
     found = _Multistatus()
     parser = DefusedXMLParser(target=found, forbid_dtd=True)
     try:
         parser.feed(answer.body)
         parser.close()
     except (ParseError, ValueError, LookupError):  # what is forbidden is a ValueError, as is an unknown encoding
-        raise Unreachable(Fault.NO_CALENDAR) from None
+        raise Unreadable(Fault.NO_CALENDAR) from None
     return found
 
 
@@ -451,7 +429,7 @@ class _Multistatus:
 
     def start(self, tag: str, _attributes: dict[str, str]) -> None:
         if not self.is_begun and tag != "{DAV:}multistatus":
-            raise Unreachable(Fault.NO_CALENDAR)
+            raise Unreadable(Fault.NO_CALENDAR)
         self.is_begun = True
         self.text = []
 
@@ -467,7 +445,7 @@ class _Multistatus:
         elif tag == "{DAV:}status":
             self.status = "".join(text.split()[1:2])  # of "HTTP/1.1 200 OK"
             if self.status == "507":  # the server has left objects out (RFC 4791, 7.8)
-                raise Unreachable(Fault.TOO_LARGE)
+                raise Unreadable(Fault.TOO_LARGE)
         elif tag == "{DAV:}propstat":
             self.objects += self.pending if self.status == "200" else []
             self.pending, self.status = [], ""

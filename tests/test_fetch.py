@@ -18,7 +18,8 @@ import pytest
 from icalendar import Calendar
 
 from booking import fetch
-from booking.fetch import Fault, Fetched, Source, Unreachable, origin
+from booking.domain.outside import Fault, Unreadable
+from booking.fetch import Fetched, Source, origin
 from tests.servers import https, radicale
 from tests.servers.https import Authority, Request, Server, answer
 
@@ -106,7 +107,7 @@ def fetched(url: str, user: str = "", password: str = "", **more: Any) -> Fetche
 
 
 def fault(url: str, user: str = "", password: str = "", **more: Any) -> Fault:
-    with pytest.raises(Unreachable) as caught:
+    with pytest.raises(Unreadable) as caught:
         fetched(url, user, password, **more)
     return caught.value.fault
 
@@ -336,7 +337,7 @@ def test_a_server_without_encryption_is_not_asked() -> None:
     ],
 )
 def test_an_address_that_may_not_be_asked_is_refused_by_its_shape(url: str) -> None:
-    with pytest.raises(Unreachable) as caught:
+    with pytest.raises(Unreadable) as caught:
         origin(url)
     assert caught.value.fault == Fault.ADDRESS
     assert fault(url) == Fault.ADDRESS
@@ -390,7 +391,7 @@ NOT_PUBLIC = [
 @pytest.mark.parametrize("address", NOT_PUBLIC)
 def test_an_address_that_is_not_public_is_not_connected_to(address: str, internet: Internet) -> None:
     host = f"[{address}]" if ":" in address else address
-    with pytest.raises(Unreachable) as caught:
+    with pytest.raises(Unreadable) as caught:
         origin(f"https://{host}/")
     assert caught.value.fault == Fault.PRIVATE
     internet.names["cal.example"] = [[address]]
@@ -400,7 +401,7 @@ def test_an_address_that_is_not_public_is_not_connected_to(address: str, interne
 
 @pytest.mark.parametrize("host", ["127.1", "2130706433", "0x7f.1", "0177.0.0.1", "\uff11\uff12\uff17.0.0.1"])
 def test_a_number_is_known_in_every_spelling_the_resolver_knows(host: str) -> None:
-    with pytest.raises(Unreachable) as caught:
+    with pytest.raises(Unreadable) as caught:
         origin(f"https://{host}/")
     assert caught.value.fault == Fault.PRIVATE
 
@@ -664,7 +665,7 @@ def test_no_address_and_no_password_stands_in_logs_or_errors(
     ]
     for content in answers:
         server.answers[SECRET] = content
-        with pytest.raises(Unreachable) as caught:
+        with pytest.raises(Unreadable) as caught:
             fetch.fetch(source, since=SINCE, until=UNTIL)
         said = "".join(traceback.format_exception(caught.value)[-1:])
         assert str(caught.value) == caught.value.fault.value
