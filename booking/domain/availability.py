@@ -89,9 +89,14 @@ STAFF_SEARCH_DAYS = 366  # staff have no horizon, but a search has to end
 
 class Taken(Protocol):
     """Where taken time is read. `levels(actors, window)[actor][k - 1]` has the ticks with at least k visits,
-    for k from 1 to the actor's capacity (a practitioner's is 1). Provisional holds that have not expired count."""
+    for k from 1 to the actor's capacity (a practitioner's is 1). Provisional holds that have not expired count.
+
+    `outside(practitioners, window)[practitioner]` has the ticks that their own calendars elsewhere say are busy.
+    """
 
     def levels(self, actors: Collection[int], window: Window) -> Mapping[int, tuple[int, ...]]: ...
+
+    def outside(self, practitioners: Collection[int], window: Window) -> Mapping[int, int]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +144,7 @@ class ReasonCode(StrEnum):
     ROOM_CLOSED = "room-closed"
     ROOM_FULL = "room-full"
     TAKEN = "taken"
+    BUSY_OUTSIDE = "busy-outside"  # the practitioner's own calendar elsewhere says so
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,7 +321,8 @@ class _Ask:
     window: Window
     beyond: Window  # the window and as far as a visit that starts in it can last
     everything: int  # all ticks of `beyond`
-    levels: Mapping[int, tuple[int, ...]]  # over `beyond`
+    levels: Mapping[int, tuple[int, ...]]  # over `beyond`, as is `outside`
+    outside: Mapping[int, int]
 
 
 def _ask(
@@ -324,9 +331,11 @@ def _ask(
     service = plan.services[wish.service]
     form = shape(stages_for(service, wish.new))
     beyond = Window(window.start, window.stop + form.total)
-    actors = {*practitioners, *(room for location in locations for room in _rooms(plan, service, location))}
+    people = set(practitioners)
+    actors = people.union(room for location in locations for room in _rooms(plan, service, location))
     everything = span(beyond, beyond.start, beyond.stop)
-    return _Ask(plan, service, form, window, beyond, everything, taken.levels(actors, beyond))
+    levels, outside = taken.levels(actors, beyond), taken.outside(people, beyond)
+    return _Ask(plan, service, form, window, beyond, everything, levels, outside)
 
 
 def _setting_masks(plan: Plan, practitioner: int, location: int, stay: int, every: int, window: Window) -> Masks:
@@ -390,8 +399,11 @@ def _roomy(ask: _Ask, room: int) -> int:
 
 
 def _practitioner_masks(ask: _Ask, practitioner: int) -> Masks:
-    """The practitioner has no other visit during the stretches of this one."""
-    return {ReasonCode.TAKEN: clear(ask.everything ^ ask.levels[practitioner][0], ask.shape.practitioner)}
+    """The practitioner has no other visit during the stretches of this one, and is not elsewhere during the stay."""
+    return {
+        ReasonCode.TAKEN: clear(ask.everything ^ ask.levels[practitioner][0], ask.shape.practitioner),
+        ReasonCode.BUSY_OUTSIDE: runs(ask.everything ^ ask.outside[practitioner], ask.shape.stay),
+    }
 
 
 def _starts(plan: Plan, taken: Taken, wish: Wish, window: Window, now: datetime) -> dict[tuple[int, int], int]:
@@ -457,6 +469,8 @@ def _explained(ask: _Ask, code: ReasonCode, person: Practitioner, location: int,
             causes = [cause for room in rooms for cause in opening.room_closures(plan, room)]
         case ReasonCode.TAKEN:
             return [Reason(code, full=_full(ask, person.id, 1, ask.shape.practitioner))]
+        case ReasonCode.BUSY_OUTSIDE:
+            return [Reason(code, until=_free_again(ask, person.id))]
         case ReasonCode.ROOM_FULL:
             rooms = [room for room in _rooms(plan, ask.service, location) if _unshut(ask, room) & 1]
             full = (_full(ask, room, plan.rooms[room].places, ask.shape.room) for room in rooms)
@@ -476,6 +490,12 @@ def _full(ask: _Ask, actor: int, capacity: int, stretches: Iterable[tuple[int, i
         for offset, length in stretches
     )
     return tuple((actor, Window(found[0], found[-1] + 1)) for found in missed if found)
+
+
+def _free_again(ask: _Ask, practitioner: int) -> datetime:
+    """When the practitioner is last busy elsewhere during a stay that starts with the window."""
+    stay = span(ask.beyond, ask.window.start, ask.window.start + ask.shape.stay)
+    return instant_of(ask.beyond.start + (ask.outside[practitioner] & stay).bit_length())
 
 
 def _every(service: Service, wish: Wish) -> int:

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, reduce
 from itertools import zip_longest
+from operator import or_
 from typing import Any
 
 import sqlalchemy as sa
@@ -28,10 +29,11 @@ from booking.domain.availability import (
     shape,
     stages_for,
 )
+from booking.domain.bits import span
 from booking.domain.errors import NotFound, NotOffered, SlotTaken
 from booking.domain.stranding import Visit, unfit
 from booking.domain.time import instant_of, tick_of
-from booking.store import base, hold
+from booking.store import base, hold, outside
 from booking.store.base import Stale, connection, db, table
 from booking.store.clinic import Clinic, Location, Text
 from booking.store.hold import GRACE, Candidate, Hold, HoldTick, Owner, Touched, Wanted
@@ -101,6 +103,7 @@ class Lasting:
     revision: int
     window: Window
     levels: tuple[int, ...]
+    outside: int  # the ticks at which a practitioner is busy by a calendar elsewhere
 
 
 @dataclass(slots=True)
@@ -139,6 +142,14 @@ class Diary:
             found[actor] = tuple(counts + [0] * ((room.places if room else 1) - len(counts)))
         return found
 
+    def outside(self, practitioners: Collection[int], window: Window) -> dict[int, int]:
+        """Per practitioner: the ticks of the window that their own calendars elsewhere say are busy."""
+        keep = (1 << (window.stop - window.start)) - 1
+        return {
+            practitioner: lasting.outside >> window.start - lasting.window.start & keep
+            for practitioner, lasting in self._lasting(practitioners, window).items()
+        }
+
     def stamp(self) -> str:
         """A text that changes whenever an answer about free time may."""
         tick = int(self.now.timestamp()) // 300
@@ -175,7 +186,7 @@ class Diary:
             if tick is not None:
                 taken[actor].add((seat, tick))
         return {
-            actor: Lasting(self.revisions[actor], entry.window, _mend(entry, stretches[actor], taken[actor]))
+            actor: replace(entry, revision=self.revisions[actor], levels=_mend(entry, stretches[actor], taken[actor]))
             for actor, entry in behind.items()
             if actor in since and changes[actor].issuperset(range(entry.revision + 1, self.revisions[actor] + 1))
         }
@@ -189,8 +200,13 @@ class Diary:
         where = {"clinic": self.plan.clinic, "actors": list(actors), "start": start, "stop": stop}
         for actor, ticks in connection().execute(LASTING, where):
             _count(counts[actor], _many_bits([int(tick) - start for tick in ticks.split()], stop - start))
+        whole = Window(start, stop)
+        busy = {
+            actor: reduce(or_, (span(whole, away.start, away.stop) for away in windows))
+            for actor, windows in outside.busy(self.plan.clinic, actors, whole).items()
+        }
         return {
-            actor: Lasting(self.revisions.get(actor, 0), Window(start, stop), tuple(levels))
+            actor: Lasting(self.revisions.get(actor, 0), whole, tuple(levels), busy.get(actor, 0))
             for actor, levels in counts.items()
         }
 
@@ -305,7 +321,7 @@ def take_again(
     return hold.place(wanted, locked, now=now, owner=owner, instead_of=instead_of, squeeze=squeeze)
 
 
-FULL = frozenset({ReasonCode.TAKEN, ReasonCode.ROOM_FULL})
+FULL = frozenset({ReasonCode.TAKEN, ReasonCode.ROOM_FULL, ReasonCode.BUSY_OUTSIDE})
 
 
 def _candidates(diary: Diary, wish: Wish, start: datetime, *, squeeze: bool) -> tuple[Candidate, ...]:

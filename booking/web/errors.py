@@ -132,7 +132,7 @@ def words(error: BookingError, zone: str | None = None) -> str:
 def reason_words(reason: Reason, zone: str | None = None) -> str:
     """Why a time is not on offer, as one sentence for a patient."""
     match reason.code:
-        case ReasonCode.TAKEN | ReasonCode.ROOM_FULL:
+        case ReasonCode.TAKEN | ReasonCode.ROOM_FULL | ReasonCode.BUSY_OUTSIDE:
             return _("Someone just took this time.")
         case ReasonCode.PAST:
             return _("This time has passed.")

@@ -40,10 +40,15 @@ class Book:
 
     capacity: Mapping[int, int]
     visits: dict[int, Counter[int]] = field(default_factory=dict)
+    elsewhere: dict[int, set[int]] = field(default_factory=dict)
     calls: int = 0
 
     def take(self, actor: int, ticks: Iterator[int] | range) -> None:
         self.visits.setdefault(actor, Counter()).update(ticks)
+
+    def leave(self, practitioner: int, ticks: range) -> None:
+        """Somebody's own calendar says that they are elsewhere."""
+        self.elsewhere.setdefault(practitioner, set()).update(ticks)
 
     def count(self, actor: int, tick: int) -> int:
         return self.visits[actor][tick] if actor in self.visits else 0
@@ -60,6 +65,14 @@ class Book:
                 for k in range(1, self.capacity[actor] + 1)
             )
             for actor in actors
+        }
+
+    def outside(self, practitioners: Collection[int], window: Window) -> dict[int, int]:
+        return {
+            who: sum(
+                1 << tick - window.start for tick in self.elsewhere.get(who, ()) if window.start <= tick < window.stop
+            )
+            for who in practitioners
         }
 
 
@@ -99,6 +112,8 @@ def fits(
             if not any(works(entry, tick + at, location, zone) for entry in (*person.hours, *person.extra_hours)):
                 return False
             if any(away(entry, tick + at, zone) and entry.location in (None, location) for entry in person.time_off):
+                return False
+            if tick + at in book.elsewhere.get(practitioner, ()):
                 return False
             if any(
                 away(entry, tick + at, zone) and entry.room is None and entry.location in (None, location)

@@ -208,6 +208,9 @@ def questions(draw: st.DrawFn) -> Question:
     for _ in range(dice.between(0, 8)):
         begin = dice.between(window.start - 6, window.stop + 12)
         book.take(dice.one(BO, DI, CHAIRS, CHAIRS, TABLE), range(begin, begin + dice.between(1, 12)))
+    for _ in range(dice.between(0, 2)):
+        begin = dice.between(window.start - 6, window.stop + 12)
+        book.leave(dice.one(BO, DI), range(begin, begin + dice.between(1, 12)))
     wish = Wish(
         VISIT,
         new=dice.one(False, True),
@@ -669,6 +672,19 @@ def test_reasons_come_together_with_their_facts() -> None:
         Reason(ReasonCode.ROOM_FULL, full=((CHAIRS, nine),)),
         Reason(ReasonCode.TAKEN, full=((BO, nine),)),
     ]
+
+
+def test_who_is_busy_elsewhere_leaves_nobody_resting() -> None:
+    stages = (Stage(10), Stage(30, practitioner=False), Stage(5), Stage(15, practitioner=False, patient=False))
+    plan = elm(hours("09:00", "12:00"), stages=stages, every=15)
+    book = book_of(plan)
+    book.leave(BO, range(tick(plan, "10:00"), tick(plan, "10:15")))
+    assert clocks(plan, book) == ["09:00", "09:15", "10:15", "10:30", "10:45", "11:00", "11:15"]
+    [reason] = why_not(plan, book, Wish(VISIT), BO, at(plan, "09:45"), LONG_AGO)
+    assert reason == Reason(ReasonCode.BUSY_OUTSIDE, until=at(plan, "10:15"))
+    book.leave(BO, range(tick(plan, "10:20"), tick(plan, "12:00")))
+    [reason] = why_not(plan, book, Wish(VISIT), BO, at(plan, "09:45"), LONG_AGO)
+    assert reason.until == at(plan, "10:30")  # as far as the visit would last
 
 
 def test_what_is_full_is_said_for_the_stretches_that_a_visit_needs_and_no_others() -> None:

@@ -16,7 +16,7 @@ from booking.web import i18n
 from booking.web.access import guard_of
 from booking.web.desk import words
 
-FULL = frozenset({ReasonCode.TAKEN, ReasonCode.ROOM_FULL})
+FULL = frozenset({ReasonCode.TAKEN, ReasonCode.ROOM_FULL, ReasonCode.BUSY_OUTSIDE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,8 @@ def _ways(reason: Reason, plan: Plan, service: Service, who: Practitioner, zone:
             return _setting(_("Hours of %(name)s", name=who.name), "admin.hours", entry=who.slug)
         case code.TIME_OFF:
             return _setting(_("Time off of %(name)s", name=who.name), "admin.time_off", entry=who.slug)
+        case code.BUSY_OUTSIDE:
+            return _setting(_("Own calendar of %(name)s", name=who.name), "desk.calendars")
         case code.CLOSURE | code.ROOM_CLOSED:
             return _setting(_("Closures"), "admin.closures")
         case code.TOO_SOON | code.TOO_FAR:

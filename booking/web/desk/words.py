@@ -189,6 +189,8 @@ def reason_words(reason: Reason, who: str, zone: str) -> str:
             return _("Every place in the room is taken.")
         case ReasonCode.TAKEN:
             return _("%(who)s has another visit then.", who=who)
+        case ReasonCode.BUSY_OUTSIDE:
+            return _("%(who)s’s own calendar says busy, at least until %(until)s.", who=who, until=until)
 
 
 def _until(until: datetime | None, zone: str) -> str:
