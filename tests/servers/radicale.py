@@ -55,11 +55,9 @@ class Server:
         parts = urlsplit(self.url)
         login = base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
         headers = {"Authorization": f"Basic {login}", "Content-Type": "text/calendar; charset=utf-8"}
+        asking = http.client.HTTPConnection(parts.netloc, timeout=10)
         if parts.scheme == "https":
-            context = ssl.create_default_context()
-            asking = http.client.HTTPSConnection(parts.netloc, timeout=10, context=context)
-        else:
-            asking = http.client.HTTPConnection(parts.netloc, timeout=10)
+            asking = http.client.HTTPSConnection(parts.netloc, timeout=10, context=ssl.create_default_context())
         try:
             asking.request(method, parts.path + path, body.encode(), headers)
             status = asking.getresponse().status
