@@ -35,6 +35,7 @@ IDLE = 2.0  # seconds that the worker waits when nothing was due
 BATCH = 20  # mails between two looks at whether to stop
 SWEEP_EVERY = 60.0
 POLL_EVERY = 60.0  # seconds between two looks into the mailbox
+LOOK_EVERY = 5.0  # seconds between two looks whether a calendar elsewhere is to be read
 LONGEST_PAUSE = 60.0  # after faults of the database
 THREADS = 4  # of each web worker; most of a request is Python, which runs one thread at a time
 STOP_WITHIN = 30  # seconds that requests under way get to end
@@ -131,7 +132,8 @@ def serve(bind: tuple[str, int], workers: int) -> None:
 def worker(once: bool) -> None:
     """Send the mail and the reminders that are due, end unanswered requests and sweep what has expired.
 
-    One is enough; several share the work. SIGTERM stops it after the mail under way.
+    It also reads the mailbox for answers, and practitioners' own calendars. One is enough; several share the work.
+    SIGTERM stops it after the mail under way.
 
     \b
     Example: booking worker
@@ -147,14 +149,16 @@ def worker(once: bool) -> None:
             while _deliver():
                 pass
             _sweep()
+            _read_calendars()
             if found.imap_url:
                 _poll(found.imap_url)
         return
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    # Threads of their own: what goes out does not wait for a slow mailbox or a slow calendar.
+    threading.Thread(target=_keep_reading, args=(app, stop), daemon=True).start()
     if found.imap_url:
-        # A thread of its own: what goes out does not wait for a slow mailbox.
         threading.Thread(target=_keep_polling, args=(app, found.imap_url, stop), daemon=True).start()
     _work(app, stop)
 
@@ -200,6 +204,7 @@ def demo(bind: tuple[str, int]) -> None:
     os.environ.setdefault("BOOKING_INSTANCE", "instance/demo")
     os.environ.setdefault("BOOKING_PUBLIC_URL", f"http://{_in_url(bind[0])}:{bind[1]}")
     os.environ.pop("BOOKING_SMTP_URL", None)
+    os.environ["BOOKING_CALENDAR_ORIGINS"] = os.environ["BOOKING_PUBLIC_URL"]  # it serves a calendar to itself
     _prepare_demo()
     helper = subprocess.Popen([sys.executable, "-m", "booking.cli", "worker"])
     try:
@@ -227,6 +232,7 @@ def _prepare_demo() -> None:
         with _progress(missing, "Clinics") as slugs:
             for slug in slugs:
                 demonstration.make(slug, now=now)
+        demonstration.connect_calendar(now=now)
         link = demonstration.desk_link(now=now)
     click.echo(f"\nPatients   {found.public_url}/")
     for slug in demonstration.SLUGS:
@@ -937,6 +943,25 @@ def _poll(url: str) -> None:
         log.warning("the database failed (%s); the mail stays unread", type(error).__name__)
     except Exception as error:  # whatever a mail server answers, the next round tries again
         log.error("reading the mailbox failed: %s", type(error).__name__)
+
+
+def _keep_reading(app: Flask, stop: threading.Event) -> None:
+    while not stop.is_set():
+        with app.app_context():
+            _read_calendars(stop)
+        stop.wait(LOOK_EVERY)
+
+
+def _read_calendars(stop: threading.Event | None = None) -> None:
+    """Read the calendars elsewhere that are due, until told to stop. What fails is tried again in a later round."""
+    from booking import clock
+    from booking.actions import outside
+
+    try:
+        while not (stop and stop.is_set()) and outside.read_due(clock.now()):
+            pass
+    except Exception as error:  # of the database, or at whatever a stranger's calendar holds
+        log.error("reading a calendar failed: %s", type(error).__name__)
 
 
 def _sweep() -> None:

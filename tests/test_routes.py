@@ -38,6 +38,7 @@ OPEN = {
     "feeds.feed",
     "health.healthz",
     "health.readyz",
+    "mailbox.calendar",
     "mailbox.html",
     "mailbox.inbox",
     "mailbox.invite",

@@ -13,21 +13,25 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import product
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from booking.actions import appointment as appointments
 from booking.actions import clinic as clinics
+from booking.actions import outside as calendars
 from booking.actions import slot
 from booking.demo.names import FAMILY, GIVEN, NOTES
 from booking.domain import availability as heart
-from booking.domain.access import PUBLIC, Caller
+from booking.domain.access import PUBLIC, WORKER, Caller
 from booking.domain.appointment import Status
 from booking.domain.availability import NewPatients, Plan, Service, Slot, Window, Wish
 from booking.domain.time import day_bounds, local, tick_of
 from booking.store import appointment as visits
 from booking.store import clinic as clinic_rows
-from booking.store import outbox, staff
+from booking.store import outbox, outside, staff
+from booking.store import practitioner as practitioners
 from booking.store.appointment import Appointment
-from booking.store.base import transaction
+from booking.store.base import settings, transaction
+from booking.store.outside import Place
 from booking.store.patient import Person
 
 SLUGS = ("prairie", "harbor", "lakeside")
@@ -55,6 +59,21 @@ def make(slug: str, *, now: datetime) -> None:
     _Month(clinic, Caller("staff", person.id, "owner"), now).fill()
     # Nobody is told of what never happened: these mails count as sent.
     outbox.settle(clinic.id, now)
+
+
+@transaction
+def connect_calendar(*, now: datetime) -> None:
+    """Let Mei's own calendar, which the demonstration serves itself, block her time: at the address of this start."""
+    clinic = clinic_rows.by_slug("prairie")
+    mei = next(one for one in practitioners.actors(clinic.id, "practitioner") if one.slug == "mei")
+    url = f"{settings().public_url}/mailbox/calendars/mei.ics"
+    there = outside.of_practitioner(clinic.id, mei.id)
+    known = [one for one in there if urlsplit(outside.place_of(one).url).path == urlsplit(url).path]
+    if [outside.place_of(one).url for one in known] == [url]:
+        return
+    for one in known:
+        calendars.remove(clinic.id, one.public_id, by=WORKER, now=now)
+    calendars.add(clinic.id, mei.id, Place(url), by=WORKER, now=now)
 
 
 @transaction

@@ -61,6 +61,8 @@ class Action(StrEnum):
     FEED_RENEWED = "feed.renewed"
     FEED_CHANGED = "feed.changed"  # how much it tells
     FEED_ENDED = "feed.ended"
+    CALENDAR_ADDED = "calendar.added"  # a practitioner's own, elsewhere
+    CALENDAR_REMOVED = "calendar.removed"
     SEEN = "record.seen"
     AUDIT_EXPORTED = "audit.exported"
     CLINIC_EXPORTED = "clinic.exported"

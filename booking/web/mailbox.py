@@ -1,4 +1,5 @@
-"""The demonstration's mailbox: every mail that would have been sent, as the one who gets it would see it.
+"""The demonstration's mailbox: every mail that would have been sent, as the one who gets it would see it; and, the
+other way round, a practitioner's own calendar that blocks her time.
 
 It is there in BOOKING_ENV=demo only, which serves on loopback; everywhere else these addresses are 404.
 """
@@ -8,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from flask import Blueprint, Response, make_response, render_template
+from flask import Blueprint, Response, make_response, render_template, request
 
 from booking.domain.errors import NotFound
 from booking.formats import received
@@ -54,6 +55,18 @@ def inbox() -> str:
 def mail(id: str) -> Response:
     response = make_response(render_template("mailbox/mail.html", kept=_find(id)))
     response.headers["Content-Security-Policy"] = f"{POLICY}; frame-src 'self'"
+    return response
+
+
+@blueprint.get("/calendars/mei.ics")
+@allow("public")
+def calendar() -> Response:
+    """A practitioner's own calendar, as it would be on another server."""
+    content = (Path(__file__).parents[1] / "demo" / "mei.ics").read_bytes()
+    response = make_response(content)
+    response.headers["Content-Type"] = "text/calendar; charset=utf-8"
+    response.add_etag()
+    response.make_conditional(request)
     return response
 
 

@@ -32,10 +32,10 @@ from booking.domain.time import (
     tick_of,
 )
 from booking.formats import words as shown
-from booking.store import board
+from booking.store import board, outside
 from booking.store.board import Entry, Furniture, Held, Stamp
 from booking.web import i18n
-from booking.web.desk import marks, words
+from booking.web.desk import calendars, marks, words
 from booking.web.desk.marks import Mark
 
 HOUR = 60 // TICK_MINUTES  # rows
@@ -106,6 +106,7 @@ class Board:
     counts: list[str]
     away: list[str]  # who has no column because they don't work then
     zone_said: str  # only where somebody might mistake it
+    warnings: list[str]  # of practitioners' own calendars
     visit_href: str  # what every visit's address begins with
 
 
@@ -126,6 +127,7 @@ def drawn(asked: Asked, stamp: Stamp) -> Board:
         hold for hold in board.held(g.clinic.id, since, until, stamp) if asked.is_everywhere or hold.location in here
     ]
     columns = COLUMNS[asked.view](asked, furniture, windows, visits, holds)
+    torn = _send_away(columns)
     first, rows = _rows(columns, asked.zone)
     pen = marks.pen(asked.view, visits, holds, furniture, asked.plan, asked.zone)
     for column in columns:
@@ -144,6 +146,7 @@ def drawn(asked: Asked, stamp: Stamp) -> Board:
         zone_said=shown.zone_name(asked.zone, i18n.locale())
         if len({place.zone for place in asked.plan.locations.values()}) > 1
         else "",
+        warnings=calendars.warnings(torn),
         visit_href=url_for("desk.visit", id="x").removesuffix("x"),
     )
 
@@ -226,6 +229,24 @@ def _person(asked: Asked, person: Practitioner, day: date, window: Window) -> Co
             absences += [(words.closure_words(name), away) for name, away in shut]
     column.absences = list(dict.fromkeys(absences))
     return column
+
+
+def _send_away(columns: Iterable[Column]) -> int:
+    """Enter in practitioners' columns when their own calendars say busy; how many visits lie there."""
+    by_person = [(column, column.practitioner.id) for column in columns if column.practitioner]
+    if not by_person:
+        return 0
+    whole = Window(
+        min(column.window.start for column, _id in by_person), max(column.window.stop for column, _id in by_person)
+    )
+    busy = outside.busy(g.clinic.id, {id for _column, id in by_person}, whole)
+    torn = 0
+    for column, id in by_person:
+        away = [window for window in busy.get(id, ()) if overlap(window, column.window)]
+        column.absences += [(_("Busy in their own calendar"), window) for window in away]
+        stays = [Window(tick_of(visit.starts_at), tick_after(visit.ends_at)) for visit in column.visits]
+        torn += sum(any(overlap(stay, window) for window in away) for stay in stays)
+    return torn
 
 
 def _during(window: Window, entries: Iterable[NotAvailable], zone: str) -> list[tuple[str, Window]]:

@@ -10,7 +10,7 @@ from flask import g, render_template
 from booking.domain.appointment import OVER, Status
 from booking.domain.time import day_bounds, local
 from booking.store import appointment as appointments
-from booking.web.desk import visits, words
+from booking.web.desk import calendars, visits, words
 from booking.web.desk.columns import Asked
 from booking.web.desk.visits import Visit
 
@@ -27,6 +27,7 @@ def drawn(asked: Asked) -> str:
         "desk/list_part.html",
         visits=[visit for visit in shown if Status(visit.row.status) not in OVER],
         counts=words.counts([visit.row.status for visit in shown], sum(visit.is_late for visit in shown)),
+        warnings=calendars.warnings(),
         has_places=len(asked.plan.locations) > 1,
     )
 

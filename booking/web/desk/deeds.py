@@ -58,6 +58,8 @@ WORDS = {
     Action.FEED_RENEWED: lambda: _("Gave a calendar feed a new address"),
     Action.FEED_CHANGED: lambda: _("Changed how much a calendar feed tells"),
     Action.FEED_ENDED: lambda: _("Ended a calendar feed"),
+    Action.CALENDAR_ADDED: lambda: _("Let a practitioner’s own calendar block their time"),
+    Action.CALENDAR_REMOVED: lambda: _("Removed a practitioner’s own calendar"),
     Action.SEEN: lambda: _("Looked at a record"),
     Action.AUDIT_EXPORTED: lambda: _("Exported the audit"),
     Action.CLINIC_EXPORTED: lambda: _("Exported all data of the clinic"),

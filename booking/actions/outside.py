@@ -1,0 +1,186 @@
+"""Practitioners' calendars elsewhere: adding and removing them, and reading those that are due.
+
+They are read by the worker, never in a request, and never inside a transaction. What can't be read changes nothing
+about the time that is taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from booking import fetch
+from booking.domain import opening
+from booking.domain.access import Caller, new_id
+from booking.domain.audit import Action
+from booking.domain.errors import Invalid, NotFound
+from booking.domain.outside import Fault, Unreadable, next_try, span
+from booking.fetch import Fetched, Source
+from booking.formats import busy
+from booking.formats.busy import Busy
+from booking.store import audit, diary, hold, outside
+from booking.store.base import db, rest, settings, transaction
+from booking.store.clinic import bump_board
+from booking.store.outside import OutsideCalendar, Place
+from booking.store.practitioner import Actor
+
+MOST = 5  # calendars of one practitioner
+LEASE = timedelta(minutes=10)  # after which another worker tries what one has begun
+
+
+@transaction
+def add(clinic_id: int, practitioner_id: int, place: Place, *, by: Caller, now: datetime) -> OutsideCalendar:
+    """Let a practitioner's own calendar block their time; the worker reads it within seconds.
+
+    Raises NotFound for who is not there, and Invalid, with a `Fault` or "known" or "many", for the url.
+    """
+    someone = db.session.get(Actor, practitioner_id)
+    if someone is None or someone.clinic_id != clinic_id or someone.kind != "practitioner" or someone.archived_at:
+        raise NotFound
+    try:
+        origin = fetch.origin(place.url, settings().calendar_origins_allowed)
+    except Unreadable as unreadable:
+        raise Invalid({"url": unreadable.fault.value}) from None
+    hold.lock(clinic_id, {practitioner_id})  # two at once would not see each other
+    there = outside.of_practitioner(clinic_id, practitioner_id)
+    if any(outside.place_of(one).url == place.url for one in there):
+        raise Invalid({"url": "known"})
+    if len(there) >= MOST:
+        raise Invalid({"url": "many"})
+    public_id = new_id()
+    made = OutsideCalendar(
+        public_id=public_id,
+        clinic_id=clinic_id,
+        actor_id=practitioner_id,
+        host=origin.partition("://")[2],
+        address=outside.sealed(place, public_id),
+        created_at=now,
+        next_at=now,
+    )
+    db.session.add(made)
+    audit.record(clinic_id, Action.CALENDAR_ADDED, by=by, now=now, of=f"practitioner:{practitioner_id}")
+    return made
+
+
+@transaction
+def remove(clinic_id: int, public_id: str, *, by: Caller, now: datetime) -> None:
+    """Read the calendar no more; its busy times block nothing from now on. Raises NotFound."""
+    hold.lock(clinic_id, {outside.get(clinic_id, public_id).actor_id})
+    found = outside.get(clinic_id, public_id, lock=True)
+    outside.put(found, [])
+    db.session.delete(found)
+    audit.record(clinic_id, Action.CALENDAR_REMOVED, by=by, now=now, of=f"practitioner:{found.actor_id}")
+    bump_board(clinic_id)
+
+
+def read_due(now: datetime) -> bool:
+    """Read the calendar that has waited longest; False if none is due. A failure is noted, and tried again later."""
+    if not outside.is_any_due(now):
+        return False
+    claim = _claim(now)
+    if claim is None:
+        return False
+    try:
+        fetched = _fetched(claim, now)
+        found = _busy(claim, fetched.calendars, now) if fetched else None
+    except Unreadable as unreadable:
+        _failed(claim, unreadable.fault, now)
+    else:
+        _succeeded(claim, fetched, found, now)
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A calendar that is this worker's to read."""
+
+    clinic: int
+    practitioner: int
+    id: str
+    email: str
+    zone: str
+    place: Place
+    etag: str
+    modified: str
+
+
+@transaction
+def _claim(now: datetime) -> Claim | None:
+    found = outside.due(now)
+    if found is None:
+        return None
+    found.next_at = now + LEASE
+    person = db.session.get_one(Actor, found.actor_id)
+    plan = diary.current_plan(found.clinic_id)
+    works_at = opening.workplaces(plan, person.id) or list(plan.locations)
+    is_known = found.read_for == now.date()  # the window it was read for has not moved since
+    return Claim(
+        clinic=found.clinic_id,
+        practitioner=found.actor_id,
+        id=found.public_id,
+        email=person.email or "",
+        zone=plan.locations[works_at[0]].zone if works_at else "UTC",
+        place=outside.place_of(found),
+        etag=found.etag if is_known else "",
+        modified=found.modified if is_known else "",
+    )
+
+
+def _fetched(claim: Claim, now: datetime) -> Fetched | None:
+    since, until = span(now)
+    return fetch.fetch(
+        Source(*claim.place),
+        since=since,
+        until=until,
+        allowed=settings().calendar_origins_allowed,
+        etag=claim.etag,
+        modified=claim.modified,
+    )
+
+
+def _busy(claim: Claim, calendars: Sequence[bytes], now: datetime) -> Busy:
+    since, until = span(now)
+
+    def ours(uids: Collection[str]) -> set[str]:
+        found = outside.own_visits(claim.clinic, claim.email, uids)
+        rest()
+        return found
+
+    return busy.read(calendars, zone=claim.zone, since=since, until=until, owner=claim.email, ours=ours)
+
+
+@transaction
+def _succeeded(claim: Claim, fetched: Fetched | None, found: Busy | None, now: datetime) -> None:
+    calendar = _locked(claim)
+    if calendar is None:
+        return
+    if fetched is not None and found is not None:
+        outside.put(calendar, found.windows)
+        calendar.etag, calendar.modified, calendar.read_for = fetched.etag, fetched.modified, now.date()
+        calendar.unread = found.unread
+    calendar.read_at, calendar.next_at = now, next_try(now, None)
+    if calendar.fault is not None:
+        calendar.fault = calendar.failing_since = None
+        bump_board(claim.clinic)
+
+
+@transaction
+def _failed(claim: Claim, fault: Fault, now: datetime) -> None:
+    calendar = _locked(claim)
+    if calendar is None:
+        return
+    calendar.failing_since = calendar.failing_since or now
+    calendar.next_at = next_try(now, calendar.failing_since)
+    if calendar.fault != fault:
+        calendar.fault = fault.value
+        bump_board(claim.clinic)
+
+
+def _locked(claim: Claim) -> OutsideCalendar | None:
+    """The calendar as it is now, None if it was removed meanwhile. Nobody books with the practitioner until the end."""
+    hold.lock(claim.clinic, {claim.practitioner})
+    try:
+        return outside.get(claim.clinic, claim.id, lock=True)
+    except NotFound:
+        return None

@@ -1,0 +1,222 @@
+"""Practitioners' own calendars elsewhere, whose busy times block theirs: how they are read, adding and removing them.
+
+Everybody at the desk sees how old the busy times are. Owners add and remove for all, practitioners for themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from flask import g, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext, ngettext
+from wtforms import PasswordField, StringField
+from wtforms.validators import InputRequired, Length
+
+from booking.actions import outside as actions
+from booking.domain.errors import Invalid, NotFound
+from booking.domain.outside import Fault, is_to_warn_of
+from booking.formats.contact import tidy
+from booking.store import outside, own, practitioner
+from booking.store.clinic import zone
+from booking.store.outside import OutsideCalendar, Place
+from booking.store.practitioner import Actor
+from booking.web import i18n
+from booking.web.access import allow
+from booking.web.desk.blueprint import READERS, blueprint
+from booking.web.forms import Form
+
+ADDRESS = lazy_gettext("Enter the calendar’s address; it begins with https:// or webcal://")
+TOO_LONG = lazy_gettext("This is too long")
+
+
+class CalendarForm(Form):
+    url = StringField(lazy_gettext("Address"), [InputRequired(ADDRESS), Length(max=2000, message=TOO_LONG)], [tidy])
+    user = StringField(lazy_gettext("User name (CalDAV only)"), [Length(max=200, message=TOO_LONG)], [tidy])
+    password = PasswordField(lazy_gettext("Password (CalDAV only)"), [Length(max=200, message=TOO_LONG)])
+
+    def of(self, slug: str) -> CalendarForm:
+        """The same form, as that of one practitioner among others on the page."""
+        for field in (self.url, self.user, self.password):
+            field.id = f"{slug}-{field.name}"
+        return self
+
+    @property
+    def place(self) -> Place:
+        return Place(self.url.data or "", self.user.data or "", (self.password.data or "") if self.user.data else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """One calendar as the page tells of it."""
+
+    id: str
+    host: str
+    read: str
+    trouble: str = ""
+    unread: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A practitioner with their calendars, and the form for one more if it is the reader's to fill in."""
+
+    slug: str
+    name: str
+    calendars: list[Calendar]
+    form: CalendarForm | None
+
+
+@blueprint.get("/desk/<clinic>/calendars")
+@allow("staff", *READERS)
+def calendars() -> str:
+    return _page()
+
+
+@blueprint.post("/desk/<clinic>/calendars")
+@allow("staff", *READERS)
+def add_calendar() -> ResponseReturnValue:
+    slug, form = request.form.get("practitioner", ""), CalendarForm()
+    someone = _keeper_of(slug)
+    if not form.validate():
+        return _page({slug: form}), 422
+    try:
+        actions.add(g.clinic.id, someone.id, form.place, by=g.caller, now=g.now)
+    except Invalid as refusal:
+        form.url.errors = (_refusal_words(refusal.faults["url"]),)
+        return _page({slug: form}), 422
+    return redirect(url_for("desk.calendars", done="added"), 303)
+
+
+@blueprint.post("/desk/<clinic>/calendars/<id>/remove")
+@allow("staff", *READERS)
+def remove_calendar(id: str) -> ResponseReturnValue:
+    found = outside.get(g.clinic.id, id)
+    if not any(one.id == found.actor_id and _may_keep(one) for one in _practitioners()):
+        raise NotFound
+    actions.remove(g.clinic.id, id, by=g.caller, now=g.now)
+    return redirect(url_for("desk.calendars", done="removed"), 303)
+
+
+def warnings(torn: int = 0) -> list[str]:
+    """What the desk has to know of calendars whose busy times may be old or missing; and of visits in busy times."""
+    found = [ngettext("%(num)s visit at a busy time", "%(num)s visits at busy times", torn)] if torn else []
+    for name, created_at, read_at, failing_since in outside.states(g.clinic.id):
+        if not is_to_warn_of(g.now, created_at=created_at, read_at=read_at, failing_since=failing_since):
+            continue
+        if read_at is None:
+            found.append(_("%(name)s’s own calendar was never read", name=name))
+        else:
+            found.append(_("%(name)s’s own calendar was last read on %(when)s", name=name, when=_when(read_at)))
+    return found
+
+
+def _page(sent: Mapping[str, CalendarForm] | None = None) -> str:
+    """The page; with the form that was sent for a practitioner, if it could not be taken."""
+    by_owner: dict[int, list[OutsideCalendar]] = {}
+    for calendar in outside.of_clinic(g.clinic.id):
+        by_owner.setdefault(calendar.actor_id, []).append(calendar)
+    done = {
+        "added": _("The calendar is entered. It is read within a minute."),
+        "removed": _("The calendar is removed. Its busy times block nothing any more."),
+    }
+    people = [
+        Person(
+            one.slug,
+            one.name,
+            [_shown(calendar) for calendar in by_owner.get(one.id, ())],
+            ((sent or {}).get(one.slug) or CalendarForm(sent=False)).of(one.slug) if _may_keep(one) else None,
+        )
+        for one in _practitioners()
+    ]
+    return render_template(
+        "desk/calendars.html",
+        people=[one for one in people if one.calendars or one.form],
+        wrong=next(iter((sent or {}).values()), None),
+        clashes=outside.clashes(g.clinic.id, g.now),
+        done=done.get(request.args.get("done", "")),
+    )
+
+
+def _practitioners() -> list[Actor]:
+    return practitioner.actors(g.clinic.id, "practitioner")
+
+
+def _may_keep(one: Actor) -> bool:
+    """Whether the reader may add and remove this practitioner's calendars."""
+    if g.caller.role == "owner":
+        return True
+    myself = own.practitioner(g.clinic.id, g.staff.email)
+    return myself is not None and myself.id == one.id
+
+
+def _keeper_of(slug: str) -> Actor:
+    found = next((one for one in _practitioners() if one.slug == slug and _may_keep(one)), None)
+    if found is None:
+        raise NotFound
+    return found
+
+
+def _shown(calendar: OutsideCalendar) -> Calendar:
+    facts: dict[str, Any] = {"id": calendar.public_id, "host": calendar.host}
+    if calendar.read_at is None:
+        facts["read"] = _("Not read yet, so it blocks nothing.")
+    else:
+        facts["read"] = _("Busy times as of %(when)s.", when=_when(calendar.read_at))
+    if calendar.fault is not None and calendar.failing_since is not None:
+        why, since = fault_words(Fault(calendar.fault)), _when(calendar.failing_since)
+        facts["trouble"] = _("It can’t be read since %(since)s: %(why)s", since=since, why=why)
+    elif is_to_warn_of(g.now, created_at=calendar.created_at, read_at=calendar.read_at, failing_since=None):
+        facts["trouble"] = _("Nobody looks at it: booking worker does not seem to run.")
+    if calendar.unread:
+        facts["unread"] = ngettext(
+            "%(num)s event could not be fully understood and may block nothing, or the wrong time.",
+            "%(num)s events could not be fully understood and may block nothing, or the wrong time.",
+            calendar.unread,
+        )
+    return Calendar(**facts)
+
+
+def _when(at: datetime) -> str:
+    home = zone(g.clinic.id)
+    return _("%(day)s, %(time)s", day=i18n.short_day(at, home), time=i18n.clock(at, home))
+
+
+def _refusal_words(code: str) -> str:
+    match code:
+        case "known":
+            return _("This calendar is there already")
+        case "many":
+            return _("There are %(count)s calendars already. Remove one first", count=actions.MOST)
+    return fault_words(Fault(code))
+
+
+def fault_words(fault: Fault) -> str:
+    """Why a calendar can't be read, as a sentence."""
+    match fault:
+        case Fault.ADDRESS:
+            return _("The address has to begin with https:// or webcal://, with no name or password in it.")
+        case Fault.PRIVATE:
+            return _("The address leads into a private network. Whoever runs this service can allow it.")
+        case Fault.NAME:
+            return _("There is no server of that name.")
+        case Fault.SILENT:
+            return _("The server does not answer.")
+        case Fault.CERTIFICATE:
+            return _("The server can’t prove that it is the right one.")
+        case Fault.DENIED:
+            return _("The server lets nobody in with this address, name and password.")
+        case Fault.GONE:
+            return _("There is no calendar at this address.")
+        case Fault.STATUS:
+            return _("The server answers with an error.")
+        case Fault.TOO_LARGE:
+            return _("The calendar is too large.")
+        case Fault.NO_CALENDAR:
+            return _("What is there is no calendar.")
+        case Fault.TOO_MUCH:
+            return _("Its events repeat more than can be worked out.")

@@ -1,0 +1,392 @@
+"""Practitioners' own calendars block their time: read from real servers, and never freed by a failure."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+
+from booking.actions import appointment as appointments
+from booking.actions import clinic as clinics
+from booking.actions import outside as actions
+from booking.actions import slot
+from booking.domain import availability as heart
+from booking.domain.access import PATIENT, WORKER, Caller
+from booking.domain.availability import Wish
+from booking.domain.errors import Invalid, NotFound, SlotTaken
+from booking.domain.outside import EVERY
+from booking.domain.time import Window, tick_of
+from booking.store import audit, outside
+from booking.store import hold as holds
+from booking.store.base import db
+from booking.store.outside import OutsideBusy, OutsideCalendar, Place
+from booking.store.practitioner import Actor, Service
+from tests.cast import ELM, Make
+from tests.formats.test_busy import calendar, event
+from tests.servers import https, radicale
+from tests.servers.https import Request, Server, answer
+
+CY = Caller("staff", 1, "front-desk")
+PATH = "/private-0123/basic.ics"
+TEN = "DTSTART:20270111T100000Z\nDTEND:20270111T110000Z"  # Monday, in winter time
+CLOCKS = ["09:00", "09:30", "10:00", "10:30", "11:00", "11:30", "12:00"]
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with https.running() as server:
+        server.answers[PATH] = answer(200, calendar(TEN))
+        yield server
+
+
+class Own:
+    """Bo's own calendar on another server, and what it does to Bo's Monday morning."""
+
+    def __init__(self, app: Flask, make: Make, server: Server) -> None:
+        self.app, self.make, self.server = app, make, server
+        app.config["SETTINGS"] = app.config["SETTINGS"].model_copy(update={"calendar_origins": server.origin})
+        self.elm = make.elm
+        self.bo = make.wish().practitioner or 0
+        self.now = make.now
+
+    def add(self, url: str = "", who: int = 0, **place: str) -> OutsideCalendar:
+        place = {"url": url or f"{self.server.origin}{PATH}"} | place
+        with self.app.app_context():
+            return actions.add(self.elm, who or self.bo, Place(**place), by=CY, now=self.now)
+
+    def serve(self, *events: str) -> None:
+        self.server.answers[PATH] = answer(200, calendar(*events))
+
+    def fail(self, status: int = 500) -> None:
+        self.server.answers[PATH] = answer(status)
+
+    def read(self, after: timedelta = timedelta()) -> int:
+        """Let the worker read all that is due after a while; how many calendars that were."""
+        self.now += after
+        with self.app.app_context():
+            count = 0
+            while actions.read_due(self.now):
+                count += 1
+            return count
+
+    def row(self) -> OutsideCalendar:
+        with self.app.app_context():
+            return db.session.scalars(sa.select(OutsideCalendar)).one()
+
+    def offered(self, day: str = "Mon", **wish: Any) -> list[str]:
+        """The clock times of a morning at which Bo is on offer."""
+        wanted = self.make.wish(**wish)
+        start, stop = self.make.at(f"{day} 09:00"), self.make.at(f"{day} 12:00")
+        with self.app.app_context():
+            book, window = slot.read(self.elm, self.make.now), Window(tick_of(start), tick_of(stop) + 1)
+            found = heart.slots(book.plan, book, wanted, window, self.make.now)
+        return [f"{one.start:%H:%M}" for one in found]
+
+    def book(self, clock: str = "Mon 10:00", **more: Any) -> Any:
+        with self.app.app_context():
+            given = {"by": PATIENT, "now": self.make.now} | more
+            return appointments.book(self.elm, self.make.wish(), self.make.at(clock), self.make.person(), **given)
+
+
+@pytest.fixture
+def own(app: Flask, make: Make, server: Server) -> Own:
+    return Own(app, make, server)
+
+
+@pytest.mark.usefixtures("both_databases")
+def test_a_busy_time_is_offered_to_nobody_from_the_reading_on_until_the_calendar_is_removed(own: Own) -> None:
+    made = own.add()
+    assert own.offered() == CLOCKS
+    assert own.read() == 1
+    assert own.offered() == ["09:00", "09:30", "11:00", "11:30", "12:00"]
+    with pytest.raises(SlotTaken) as refused:
+        own.book()
+    assert own.make.at("Mon 10:00") not in [one.start for one in refused.value.alternatives]
+    own.serve("DTSTART:20270111T090000Z\nDTEND:20270111T091500Z")
+    assert own.read(EVERY) == 1
+    assert own.offered() == CLOCKS[1:]
+    own.book("Mon 11:00")
+    assert own.offered() == ["09:30", "10:00", "10:30", "11:30", "12:00"]
+    with own.app.app_context():
+        actions.remove(own.elm, made.public_id, by=CY, now=own.now)
+        told = [entry.action for entry in audit.search(own.elm, audit.Wanted(by_kind="staff"))]
+        assert db.session.scalars(sa.select(OutsideBusy)).all() == []
+    assert told[:2] == ["calendar.removed", "calendar.added"]
+    assert own.offered() == ["09:00", "09:30", "10:00", "10:30", "11:30", "12:00"]
+    assert own.read(EVERY) == 0
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        answer(500),
+        answer(404),
+        answer(200, b"<html>Sign in</html>"),
+        answer(200, calendar(TEN)[:-17]),
+        answer(200, calendar(), Content_Length=5000),
+        b"",
+    ],
+)
+def test_a_failure_never_frees_time(own: Own, wrong: bytes) -> None:
+    own.add()
+    own.read()
+    read_at = own.row().read_at
+    own.server.answers[PATH] = wrong
+    own.read(EVERY)
+    row = own.row()
+    assert (row.failing_since, row.read_at) == (own.now, read_at)
+    assert row.fault
+    assert own.offered() == ["09:00", "09:30", "11:00", "11:30", "12:00"]
+    own.read(timedelta(days=3))
+    assert own.row().failing_since == own.now - timedelta(days=3)
+    assert own.offered() == ["09:00", "09:30", "11:00", "11:30", "12:00"]
+    own.serve()
+    own.read(timedelta(hours=1))
+    row = own.row()
+    assert (row.fault, row.failing_since, row.read_at) == (None, None, own.now)
+    assert own.offered() == CLOCKS
+
+
+def test_while_it_fails_it_is_tried_soon_and_then_more_seldom(own: Own) -> None:
+    own.add()
+    own.fail()
+    tries = sum(own.read(timedelta(minutes=1)) for _ in range(60))
+    assert tries == 6  # after 0, 2, 4, 8, 16 and 32 minutes
+    own.serve(TEN)
+    assert sum(own.read(timedelta(minutes=1)) for _ in range(60)) == 4
+
+
+def test_an_unchanged_file_is_not_sent_again_but_on_another_day_all_of_it_is_read(own: Own) -> None:
+    def changed(request: Request) -> bytes:
+        known = request.headers["If-None-Match"] == '"1"'
+        return answer(304) if known else answer(200, calendar(f"{TEN}\nRRULE:FREQ=DAILY"), ETag='"1"')
+
+    own.server.answers[PATH] = changed
+    own.add()
+    own.read()
+    own.read(EVERY)
+    assert [request.headers["If-None-Match"] for request in own.server.requests] == [None, '"1"']
+    assert own.row().read_at == own.now
+    with own.app.app_context():
+        last = sa.select(sa.func.max(OutsideBusy.stop))
+        before = db.session.scalars(last).one()
+    own.read(timedelta(days=1))
+    assert own.server.requests[-1].headers["If-None-Match"] is None
+    with own.app.app_context():
+        assert db.session.scalars(last).one() > before  # the window moved on
+
+
+def test_an_unchanged_calendar_leaves_what_others_remember_alone(own: Own) -> None:
+    def revision() -> int:
+        with own.app.app_context():
+            return db.session.get_one(Actor, own.bo).revision
+
+    own.add()
+    own.read()
+    known = revision()
+    own.read(EVERY)
+    assert revision() == known
+    own.serve(TEN, "DTSTART:20270112T100000Z\nDURATION:PT1H")
+    own.read(EVERY)
+    assert revision() == known + 1
+
+
+def test_this_clinics_own_visits_in_the_calendar_take_no_time_twice(own: Own) -> None:
+    visit = own.book()
+    own.serve(event(TEN.replace("110000", "103000"), visit.uid))
+    own.add()
+    own.read()
+    with own.app.app_context():
+        moved = appointments.reschedule(
+            own.elm, visit.public_id, own.make.at("Mon 11:00"), by=CY, now=own.make.now, practitioner=None
+        )
+    assert moved.starts_at == own.make.at("Mon 11:00")
+    assert own.offered() == ["09:00", "09:30", "10:00", "10:30", "11:30", "12:00"]
+
+
+def test_a_visit_as_whose_patient_somebody_comes_is_not_theirs_to_give(own: Own) -> None:
+    bo = own.make.person("Bo Andersen", email="Bo@elm.example")
+    tuesday = own.make.appointment("Tue 10:00", practitioner="dee", person=bo)
+    own.serve(event("DTSTART:20270112T100000Z\nDTEND:20270112T103000Z", tuesday.uid))
+    own.add()
+    own.read()
+    assert own.offered("Tue") == ["09:00", "09:30", "10:30", "11:00", "11:30", "12:00"]
+
+
+def test_visits_in_another_clinic_do_take_time(own: Own) -> None:
+    oak = own.make.clinic(ELM, slug="oak", name="Oak Clinic")
+    with own.app.app_context():
+        wish = Wish(db.session.scalars(sa.select(Service.id).where(Service.clinic_id == oak)).first() or 0)
+        there = appointments.book(oak, wish, own.make.at("Mon 10:00"), own.make.person(), by=PATIENT, now=own.make.now)
+    own.serve(event(TEN, there.uid))
+    own.add()
+    own.read()
+    assert "10:00" not in own.offered()
+
+
+def test_the_desk_may_squeeze_a_visit_into_a_busy_time_with_a_reason(own: Own) -> None:
+    own.add()
+    own.read()
+    staff = own.make.wish()
+    with own.app.app_context(), pytest.raises(SlotTaken):
+        appointments.book(own.elm, staff, own.make.at("Mon 10:00"), own.make.person(), by=CY, now=own.make.now)
+    squeezed = own.book(by=CY, squeeze="Bo says yes")
+    assert squeezed.starts_at == own.make.at("Mon 10:00")
+    with own.app.app_context():
+        [clash] = outside.clashes(own.elm, own.make.now)
+        assert (clash.visit.id, clash.patient, clash.practitioner) == (squeezed.id, "Ada Lovelace", "Bo Andersen")
+        assert outside.clashes(own.elm, squeezed.ends_at) == []
+
+
+def test_a_visit_that_was_booked_before_stays_and_is_told(own: Own) -> None:
+    visit = own.book("Mon 10:30")
+    other = own.book("Mon 09:30")
+    own.add()
+    own.read()
+    with own.app.app_context():
+        assert [clash.visit.id for clash in outside.clashes(own.elm, own.make.now)] == [visit.id]
+        appointments.cancel(own.elm, visit.public_id, by=CY, now=own.make.now)
+        assert outside.clashes(own.elm, own.make.now) == []
+    assert other.status == "booked"
+
+
+def test_two_workers_read_it_once_and_a_dead_one_is_stood_in_for(own: Own, monkeypatch: pytest.MonkeyPatch) -> None:
+    own.add()
+
+    def die(*_: Any, **__: Any) -> None:
+        raise MemoryError
+
+    with own.app.app_context(), monkeypatch.context() as patch:
+        patch.setattr("booking.fetch.fetch", die)
+        with pytest.raises(MemoryError):
+            actions.read_due(own.now)
+    assert own.read() == 0
+    assert own.read(actions.LEASE) == 1
+    assert "10:00" not in own.offered()
+
+
+def test_what_is_removed_while_it_is_read_stays_removed(own: Own) -> None:
+    made = own.add()
+
+    def removed(_: Request) -> bytes:
+        with own.app.app_context():
+            actions.remove(own.elm, made.public_id, by=CY, now=own.now)
+        return answer(200, calendar(TEN))
+
+    own.server.answers[PATH] = removed
+    assert own.read() == 1
+    assert own.offered() == CLOCKS
+
+
+def test_who_has_left_is_not_read(own: Own) -> None:
+    own.add()
+    own.read()
+    with own.app.app_context():
+        bo, dee = (ELM.index(f'[[practitioners]]\nslug = "{who}"') for who in ("bo", "dee"))
+        without_bo = ELM[:bo] + ELM[dee:]
+        clinics.load(without_bo.replace('"visit", "needles"', '"visit"'), now=own.now, keep_visits=True)
+        assert outside.of_clinic(own.elm) == []
+    assert own.read(EVERY) == 0
+
+
+def test_several_calendars_of_one_practitioner_add_up(own: Own) -> None:
+    own.add()
+    own.server.answers["/other.ics"] = answer(200, calendar("DTSTART:20270111T103000Z\nDTEND:20270111T113000Z"))
+    other = own.add(f"{own.server.origin}/other.ics")
+    assert own.read() == 2
+    assert own.offered() == ["09:00", "09:30", "11:30", "12:00"]
+    with own.app.app_context():
+        actions.remove(own.elm, other.public_id, by=CY, now=own.now)
+    assert own.offered() == ["09:00", "09:30", "11:00", "11:30", "12:00"]
+
+
+def test_addresses_that_may_not_be_asked_are_refused_at_once(own: Own) -> None:
+    def refused(url: str, who: int = 0) -> str:
+        with pytest.raises(Invalid) as caught:
+            own.add(url, who)
+        return caught.value.faults["url"]
+
+    own.add()
+    assert refused(f"{own.server.origin}{PATH}") == "known"
+    assert refused("http://calendar.example/a.ics") == "address"
+    assert refused("https://bo:word@calendar.example/a.ics") == "address"
+    assert refused("https://10.0.0.1/a.ics") == "private"
+    for n in range(actions.MOST - 1):
+        own.add(f"https://calendar.example/{n}.ics")
+    assert refused("https://calendar.example/more.ics") == "many"
+    with pytest.raises(NotFound):
+        own.add("https://calendar.example/a.ics", 999)
+    with own.app.app_context():
+        ward = db.session.scalars(sa.select(Actor.id).where(Actor.slug == "ward")).one()
+    with pytest.raises(NotFound):
+        own.add("https://calendar.example/a.ics", ward)
+
+
+def test_nothing_of_an_event_but_its_time_is_kept_and_the_address_is_sealed(own: Own, database_url: str) -> None:
+    own.serve(f"{TEN}\nDESCRIPTION:Root canal\nLOCATION:12 Oak Road\nATTENDEE;CN=Zoe:mailto:zoe@example.com")
+    own.add(user="bo-at-home", password="correct horse")
+    own.read()
+    with own.app.app_context():
+        assert outside.place_of(own.row()).password == "correct horse"
+        db.engine.dispose()
+    folder = Path(database_url.removeprefix("sqlite:///")).parent
+    kept = b"".join(path.read_bytes() for path in folder.glob("booking.db*"))
+    assert b"outside_busy" in kept
+    for secret in (b"Root canal", b"Oak Road", b"zoe@", b"Dentist", b"private-0123", b"bo-at-home", b"correct horse"):
+        assert secret not in kept
+
+
+def test_a_caldav_calendar_is_read_with_its_exceptions(own: Own, tmp_path: Path) -> None:
+    def put(*events: str) -> str:
+        return calendar(*events).decode()
+
+    weekly = event(
+        "DTSTAMP:20270101T000000Z\nDTSTART;TZID=Europe/London:20260105T100000\n"
+        "DTEND;TZID=Europe/London:20260105T110000\nRRULE:FREQ=WEEKLY",
+        "choir",
+    )
+    moved = event(
+        "DTSTAMP:20270101T000000Z\nRECURRENCE-ID;TZID=Europe/London:20270111T100000\n"
+        "DTSTART;TZID=Europe/London:20270111T093000\nDTEND;TZID=Europe/London:20270111T100000",
+        "choir",
+    )
+    free = event(f"DTSTAMP:20270101T000000Z\n{TEN}\nTRANSP:TRANSPARENT", "free")
+    with radicale.running(tmp_path / "radicale") as there:
+        url = there.calendar("own", choir=put(weekly, moved), free=put(free))
+        allowed = {"calendar_origins": there.origin}
+        own.app.config["SETTINGS"] = own.app.config["SETTINGS"].model_copy(update=allowed)
+        own.add(url, user=there.user, password=there.password)
+        own.read()
+        assert own.offered() == ["09:00", "10:00", "10:30", "11:00", "11:30", "12:00"]
+        with own.app.app_context():
+            actions.remove(own.elm, own.row().public_id, by=WORKER, now=own.now)
+        own.add(url, user=there.user, password="wrong")
+        own.read()
+        assert own.row().fault == "denied"
+
+
+@pytest.mark.parametrize("both_databases", ["postgresql"], indirect=True)
+def test_a_busy_time_that_arrives_while_somebody_books_it_is_seen(
+    own: Own, both_databases: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own.add()
+    lock: Callable[..., Any] = holds.lock
+    rivals = [own.read]
+
+    def lock_after_rival(*args: object) -> object:
+        if rivals:
+            thread = threading.Thread(target=rivals.pop())
+            thread.start()
+            thread.join(20)
+        return lock(*args)
+
+    monkeypatch.setattr(holds, "lock", lock_after_rival)
+    with pytest.raises(SlotTaken):
+        own.book()
+    assert rivals == []
