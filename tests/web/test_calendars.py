@@ -1,0 +1,227 @@
+"""Practitioners' own calendars on the desk's pages: entering and removing them, warnings, and what the board shows."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from flask.testing import FlaskClient
+
+from booking.actions import outside as actions
+from booking.domain.access import Caller
+from booking.domain.outside import Fault, Unreadable
+from booking.domain.time import Window, tick_of
+from booking.store import outside
+from booking.store.base import db, transaction
+from booking.store.outside import OutsideCalendar, Place
+from booking.store.practitioner import Actor
+from booking.web.desk.calendars import fault_words
+from tests.cast import Make
+from tests.desk import Desk, open_desk, press
+
+PAGE = "/desk/elm/calendars"
+ADDRESS = "https://calendar.example/private-0123/basic.ics"
+BOARD = "/desk/elm/?on=2027-01-11"
+
+
+@pytest.fixture
+def open(make: Make) -> Desk:
+    return open_desk(make)
+
+
+@pytest.fixture
+def bo(app: Flask, open: Desk) -> int:
+    with app.app_context():
+        return db.session.scalars(sa.select(Actor.id).where(Actor.slug == "bo")).one()
+
+
+def bo_signed_in(open: Desk) -> FlaskClient:
+    return open.signed_in("bo@elm.example", role="practitioner")
+
+
+def rows(app: Flask) -> list[OutsideCalendar]:
+    with app.app_context():
+        return list(db.session.scalars(sa.select(OutsideCalendar).order_by(OutsideCalendar.id)))
+
+
+def entered(app: Flask, make: Make, bo: int, busy: str = "", *, minutes_ago: int = 0) -> OutsideCalendar:
+    """A calendar of Bo's that was read some minutes ago, and says busy from a clock time to another on Monday."""
+    with app.app_context():
+        made = actions.add(make.elm, bo, Place(ADDRESS), by=Caller("staff", 1, "owner"), now=make.now)
+        public_id = made.public_id
+
+        @transaction
+        def read() -> None:
+            found = outside.get(make.elm, public_id)
+            found.read_at = make.now - timedelta(minutes=minutes_ago)
+            if busy:
+                start, stop = (tick_of(make.at(f"Mon {clock}")) for clock in busy.split("-"))
+                outside.put(found, [Window(start, stop)])
+
+        read()
+        return made
+
+
+def fail(app: Flask, make: Make, fault: Fault, **ago: float) -> None:
+    @transaction
+    def note() -> None:
+        found = db.session.scalars(sa.select(OutsideCalendar)).one()
+        found.fault, found.failing_since = fault.value, make.now - timedelta(**ago)
+
+    with app.app_context():
+        note()
+
+
+def test_a_practitioner_enters_and_removes_their_own_calendar(app: Flask, open: Desk, bo: int) -> None:
+    browser = bo_signed_in(open)
+    assert "Own calendars" in browser.get("/desk/elm/me").text
+    sent = {"practitioner": "bo", "url": f" {ADDRESS} ", "user": "", "password": "ignored without a name"}
+    done = press(browser, PAGE, **sent)
+    assert (done.status_code, done.headers["Location"]) == (303, f"{PAGE}?done=added")
+    page = browser.get(f"{PAGE}?done=added").text
+    assert "It is read within a minute" in page
+    assert "calendar.example" in page
+    assert "Not read yet" in page
+    assert "private-0123" not in page  # the address is a secret
+    [row] = rows(app)
+    with app.app_context():
+        assert outside.place_of(row) == Place(ADDRESS)
+    assert press(browser, PAGE, to=f"{PAGE}/{row.public_id}/remove").status_code == 303
+    assert rows(app) == []
+    assert (
+        "Let a practitioner’s own calendar block their time"
+        in open.signed_in("o@x.example", role="owner").get("/desk/elm/audit").text
+    )
+
+
+def test_owners_enter_calendars_for_all_practitioners_for_themselves_and_the_desk_for_none(
+    app: Flask, open: Desk, bo: int
+) -> None:
+    owner, desk, dee_too = open.signed_in("o@elm.example", role="owner"), open.signed_in(), bo_signed_in(open)
+    assert press(owner, PAGE, practitioner="dee", url=ADDRESS).status_code == 303
+    assert press(dee_too, PAGE, practitioner="dee", url=f"{ADDRESS}?1").status_code == 404
+    assert press(desk, PAGE, practitioner="bo", url=ADDRESS).status_code == 404
+    assert press(owner, PAGE, practitioner="nobody", url=ADDRESS).status_code == 404
+    [row] = rows(app)
+    for stranger in (desk, dee_too):
+        assert press(stranger, PAGE, to=f"{PAGE}/{row.public_id}/remove").status_code == 404
+    assert "Add a calendar" not in desk.get(PAGE).text
+    assert "calendar.example" in desk.get(PAGE).text
+    oak = open.signed_in("owner@oak.example", role="owner", oak=True)
+    assert oak.get(PAGE).status_code == 404
+    assert press(oak, "/desk/oak/calendars", to=f"/desk/oak/calendars/{row.public_id}/remove").status_code == 404
+    assert len(rows(app)) == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("", "Enter the calendar’s address"),
+        ("calendar.example/a.ics", "has to begin with https://"),
+        ("http://calendar.example/a.ics", "has to begin with https://"),
+        ("https://bo:word@calendar.example/a.ics", "no name or password in it"),
+        ("https://192.168.1.10/a.ics", "leads into a private network"),
+        ("https://x.example/" + "a" * 2000, "This is too long"),
+    ],
+)
+def test_a_wrong_address_is_told_at_its_field_and_stays_in_it(open: Desk, bo: int, url: str, said: str) -> None:
+    browser = bo_signed_in(open)
+    answer = press(browser, PAGE, practitioner="bo", url=url, user="bo-at-home", password="hush-hush")
+    assert answer.status_code == 422
+    page = answer.text
+    assert "<title>Error:" in page
+    assert re.search(r'href="#bo-url">[^<]*' + re.escape(said), page)
+    assert re.search(r'id="bo-url-error">.*' + re.escape(said), page)
+    assert f'value="{url}"' in page
+    assert 'value="bo-at-home"' in page
+    assert "hush-hush" not in page
+    assert "<details open>" in page
+
+
+def test_a_calendar_that_can_not_be_read_says_why_and_how_old_its_times_are(
+    app: Flask, open: Desk, make: Make, bo: int
+) -> None:
+    entered(app, make, bo)
+    desk = open.signed_in()
+    assert "Busy times as of Mon 11 Jan, 08:00." in desk.get(PAGE).text
+    assert "⚠" not in desk.get(BOARD).text
+    fail(app, make, Fault.GONE, minutes=9)
+    page = desk.get(PAGE).text
+    assert "It can’t be read since Mon 11 Jan, 07:51: There is no calendar at this address." in page
+    assert "own calendar was last read" not in desk.get(BOARD).text
+    fail(app, make, Fault.GONE, minutes=10)
+    for board in (BOARD, f"{BOARD}&view=list", f"{BOARD}&view=rooms", "/desk/elm/board?on=2027-01-11"):
+        assert "Bo Andersen’s own calendar was last read on Mon 11 Jan, 08:00" in desk.get(board).text, board
+    assert f'href="{PAGE}"' in desk.get(BOARD).text
+
+
+def test_an_unchanged_board_is_asked_again_once_a_warning_is_due(
+    app: Flask, open: Desk, make: Make, bo: int, set_clock: Any
+) -> None:
+    entered(app, make, bo, minutes_ago=45)
+    desk = open.signed_in()
+    tag = {"If-None-Match": desk.get("/desk/elm/board").headers["ETag"]}
+    assert desk.get("/desk/elm/board", headers=tag).status_code == 304
+    set_clock(make.now + timedelta(minutes=16))
+    assert "own calendar was last read" in desk.get("/desk/elm/board", headers=tag).text
+
+
+def test_the_board_shows_busy_times_and_counts_the_visits_in_them(app: Flask, open: Desk, make: Make, bo: int) -> None:
+    make.appointment("Mon 10:30")
+    make.appointment("Mon 14:00", person=make.person("Zoe"))
+    entered(app, make, bo, "10:00-11:00")
+    desk = open.signed_in()
+    board = desk.get(BOARD).text
+    assert re.search(r'<p class="b-away s12 d12">Busy in their own calendar</p>', board)
+    assert "1 visit at a busy time" in board
+    assert "Free 09:00–10:00" in board
+    assert "Free 11:00–14:00" in board
+    assert "Busy in their own calendar" not in desk.get("/desk/elm/?on=2027-01-12").text
+    assert "Busy in their own calendar" in desk.get("/desk/elm/week?practitioner=bo&on=2027-01-11").text
+    page = desk.get(PAGE).text
+    assert "Visits at busy times" in page
+    assert "10:30, Ada Lovelace" in page
+    assert "Zoe" not in page
+
+
+def test_why_not_leads_to_the_calendar(app: Flask, open: Desk, make: Make, bo: int) -> None:
+    entered(app, make, bo, "10:00-11:00")
+    asked = "/desk/elm/why-not?service=visit&practitioner=bo&on=2027-01-11&at=10:30&new=0&for=patient"
+    page = open.signed_in().get(asked).text
+    assert "Bo Andersen’s own calendar says busy, at least until Mon 11 Jan, 11:00." in page
+    assert f'href="{PAGE}">Own calendar of Bo Andersen' in page
+
+
+def test_patients_are_told_no_more_than_that_the_time_is_gone(
+    app: Flask, open: Desk, make: Make, client: FlaskClient, bo: int
+) -> None:
+    before = client.get("/elm/book/visit?practitioner=bo&from=2027-01-11").text
+    assert "10:00" in before
+    entered(app, make, bo, "10:00-11:00")
+    after = client.get("/elm/book/visit?practitioner=bo&from=2027-01-11").text
+    assert not re.search(r">\s*10:(00|30)\b", after)
+    assert "own calendar" not in after
+
+
+def test_what_was_not_understood_is_counted(app: Flask, open: Desk, make: Make, bo: int) -> None:
+    entered(app, make, bo)
+
+    @transaction
+    def note() -> None:
+        db.session.scalars(sa.select(OutsideCalendar)).one().unread = 3
+
+    with app.app_context():
+        note()
+    assert "3 events could not be fully understood" in open.signed_in().get(PAGE).text
+
+
+def test_every_fault_has_words_and_none_has_an_address(app: Flask) -> None:
+    with app.test_request_context():
+        words = [fault_words(fault) for fault in Fault]
+    assert len(set(words)) == len(list(Fault))
+    assert all(one.endswith(".") for one in words)
+    assert str(Unreadable(Fault.GONE)) == "gone"
