@@ -469,8 +469,6 @@ def _explained(ask: _Ask, code: ReasonCode, person: Practitioner, location: int,
             causes = [cause for room in rooms for cause in opening.room_closures(plan, room)]
         case ReasonCode.TAKEN:
             return [Reason(code, full=_full(ask, person.id, 1, ask.shape.practitioner))]
-        case ReasonCode.BUSY_OUTSIDE:
-            return [Reason(code, until=_free_again(ask, person.id))]
         case ReasonCode.ROOM_FULL:
             rooms = [room for room in _rooms(plan, ask.service, location) if _unshut(ask, room) & 1]
             full = (_full(ask, room, plan.rooms[room].places, ask.shape.room) for room in rooms)
@@ -490,12 +488,6 @@ def _full(ask: _Ask, actor: int, capacity: int, stretches: Iterable[tuple[int, i
         for offset, length in stretches
     )
     return tuple((actor, Window(found[0], found[-1] + 1)) for found in missed if found)
-
-
-def _free_again(ask: _Ask, practitioner: int) -> datetime:
-    """When the practitioner is last busy elsewhere during a stay that starts with the window."""
-    stay = span(ask.beyond, ask.window.start, ask.window.start + ask.shape.stay)
-    return instant_of(ask.beyond.start + (ask.outside[practitioner] & stay).bit_length())
 
 
 def _every(service: Service, wish: Wish) -> int:

@@ -192,7 +192,7 @@ def test_why_not_leads_to_the_calendar(app: Flask, open: Desk, make: Make, bo: i
     entered(app, make, bo, "10:00-11:00")
     asked = "/desk/elm/why-not?service=visit&practitioner=bo&on=2027-01-11&at=10:30&new=0&for=patient"
     page = open.signed_in().get(asked).text
-    assert "Bo Andersen’s own calendar says busy, at least until Mon 11 Jan, 11:00." in page
+    assert "Bo Andersen’s own calendar says busy then." in page
     assert f'href="{PAGE}">Own calendar of Bo Andersen' in page
 
 

@@ -190,7 +190,7 @@ def reason_words(reason: Reason, who: str, zone: str) -> str:
         case ReasonCode.TAKEN:
             return _("%(who)s has another visit then.", who=who)
         case ReasonCode.BUSY_OUTSIDE:
-            return _("%(who)s’s own calendar says busy, at least until %(until)s.", who=who, until=until)
+            return _("%(who)s’s own calendar says busy then.", who=who)
 
 
 def _until(until: datetime | None, zone: str) -> str:
