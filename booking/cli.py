@@ -1054,7 +1054,21 @@ def _data_findings(found: Settings) -> Iterator[tuple[str, list[str]]]:
         now = clock.now()
         yield "clock", _clock_faults(now)
         yield "sealed fields open with this key", invariants.unopened()
+        yield "practitioners' own calendars are read", _calendar_faults(now)
         yield from invariants.faults(tick_of(now))
+
+
+def _calendar_faults(now: datetime) -> list[str]:
+    """The calendars elsewhere of which the desk is warned too."""
+    from booking.domain.outside import is_to_warn_of
+    from booking.store import clinic, outside
+
+    return [
+        f"{one.slug}: {name}'s was " + (f"last read {read_at:%Y-%m-%d %H:%M} UTC" if read_at else "never read")
+        for one in clinic.everyone()
+        for name, created_at, read_at, failing_since in outside.states(one.id)
+        if is_to_warn_of(now, created_at=created_at, read_at=read_at, failing_since=failing_since)
+    ]
 
 
 def _clock_faults(now: datetime) -> list[str]:

@@ -13,19 +13,28 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import click
 import pytest
+import sqlalchemy as sa
 from click.testing import CliRunner, Result
 from sqlalchemy.exc import OperationalError
 
 from booking import cli as command_line
-from booking import create_app
+from booking import clock, create_app
+from booking.actions import outside
 from booking.cli import cli
 from booking.demo import SLUGS
+from booking.domain.access import WORKER
 from booking.settings import Settings
+from booking.store.base import db
+from booking.store.outside import Place
+from booking.store.practitioner import Actor
 from tests.cast import ELM
+from tests.formats.test_busy import calendar
+from tests.servers import https
 
 README = Path(__file__).parent.parent / "README.md"
 DEMO = Path(__file__).parent.parent / "booking" / "demo"
@@ -395,6 +404,36 @@ def test_a_worker_sends_what_comes_and_stops_cleanly_on_sigterm(booking: Booking
         until(lambda: len(list(folder.glob("*.eml"))) == 2)
         worker.send_signal(signal.SIGTERM)
         assert worker.wait(30) == 0
+
+
+def test_a_worker_reads_practitioners_own_calendars_and_the_doctor_names_one_that_it_can_not(
+    booking: Booking, elm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = https.Authority(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.path))
+    with https.running(authority.certificate("localhost")) as server:
+        server.answers["/own.ics"] = https.answer(200, calendar("DTSTART:20270111T100000Z\nDURATION:PT1H"))
+        monkeypatch.setenv("BOOKING_CALENDAR_ORIGINS", server.origin)
+        app = create_app()
+        with app.app_context():
+            clinic = db.session.scalars(sa.select(Actor.clinic_id).where(Actor.slug == "bo")).one()
+            bo = db.session.scalars(sa.select(Actor.id).where(Actor.slug == "bo")).one()
+            outside.add(clinic, bo, Place(f"{server.origin}/own.ics"), by=WORKER, now=clock.now())
+            db.session.remove()
+            db.engine.dispose()
+        with started("worker") as worker:
+            until(lambda: len(server.requests) == 1)
+            worker.send_signal(signal.SIGTERM)
+            assert worker.wait(30) == 0
+    database = elm.parent / "instance" / "booking.db"
+    with closing(sqlite3.connect(database)) as connection, connection:
+        until(lambda: connection.execute("select count(*) from outside_busy").fetchone() == (1,))
+        assert "FAULT" not in booking("doctor").stdout
+        connection.execute("update outside_calendar set read_at = '2026-01-01 00:00:00', next_at = read_at")
+    assert booking("worker", "--once").exit_code == 0  # nobody listens there any more
+    found = booking("doctor")
+    assert found.exit_code == 1
+    assert "elm: Bo Andersen's was last read 2026-01-01 00:00 UTC" in found.stderr
 
 
 def started(*args: str) -> subprocess.Popen[bytes]:

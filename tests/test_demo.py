@@ -17,7 +17,7 @@ from booking.domain.availability import Wish
 from booking.domain.time import local, tick_of
 from booking.settings import read as read_settings
 from booking.store import clinic as clinics
-from booking.store import invariants
+from booking.store import invariants, outside
 from booking.store.appointment import Appointment
 from booking.store.base import db
 from booking.store.outbox import Message
@@ -43,6 +43,17 @@ def demonstration(template: Path, folder: Path, slugs: tuple[str, ...]) -> Itera
 def seeded(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
     """All three clinics on a Tuesday at noon. The tests here only read it."""
     yield from demonstration(sqlite_template, tmp_path_factory.mktemp("demo"), demo.SLUGS)
+
+
+def test_mei_has_an_own_calendar_at_the_address_of_each_start(sqlite_template: Path, tmp_path: Path) -> None:
+    for app in demonstration(sqlite_template, tmp_path, ("prairie",)):
+        for port in (8000, 8000, 8080):
+            url = f"http://127.0.0.1:{port}"
+            changed = {"public_url": url, "calendar_origins": url}
+            app.config["SETTINGS"] = app.config["SETTINGS"].model_copy(update=changed)
+            demo.connect_calendar(now=NOON)
+        [found] = outside.of_clinic(clinics.by_slug("prairie").id)
+        assert outside.place_of(found).url == "http://127.0.0.1:8080/mailbox/calendars/mei.ics"
 
 
 def visits() -> list[tuple[str, str, datetime, str, str, str]]:

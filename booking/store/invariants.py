@@ -3,9 +3,10 @@ hand's in the tables."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from itertools import islice
+from typing import TypeVar
 
 import sqlalchemy as sa
 from cryptography.exceptions import InvalidTag
@@ -18,9 +19,12 @@ from booking.store.appointment import Appointment, Change, note_of
 from booking.store.base import Base, db
 from booking.store.hold import Hold, HoldTick
 from booking.store.outbox import Message, facts_of
+from booking.store.outside import OutsideCalendar, place_of
 from booking.store.patient import Patient
 from booking.store.patient_key import PatientKey
 from booking.store.practitioner import Actor
+
+R = TypeVar("R")
 
 MESSAGES = 1000
 RECORDS = 200
@@ -216,14 +220,16 @@ def _named(kind: str, ids: Iterable[object]) -> list[str]:
 
 
 def unopened() -> list[str]:
-    """Some of the newest encrypted notes that this process's key does not open."""
-    query = sa.select(Appointment).where(Appointment.note.is_not(None)).order_by(Appointment.id.desc()).limit(SHOWN)
-    return [f"visit {visit.public_id}" for visit in db.session.scalars(query) if not _opens(visit)]
+    """Some of the newest encrypted notes and addresses that this process's key does not open."""
+    notes = sa.select(Appointment).where(Appointment.note.is_not(None)).order_by(Appointment.id.desc()).limit(SHOWN)
+    calendars = sa.select(OutsideCalendar).order_by(OutsideCalendar.id.desc()).limit(SHOWN)
+    found = [f"visit {visit.public_id}" for visit in db.session.scalars(notes) if not _opens(note_of, visit)]
+    return found + [f"calendar {one.public_id}" for one in db.session.scalars(calendars) if not _opens(place_of, one)]
 
 
-def _opens(visit: Appointment) -> bool:
+def _opens(read: Callable[[R], object], row: R) -> bool:
     try:
-        note_of(visit)
+        read(row)
     except InvalidTag:
         return False
     return True

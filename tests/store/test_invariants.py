@@ -7,10 +7,12 @@ import sqlalchemy as sa
 from flask import Flask
 
 from booking.actions import appointment as appointments
+from booking.actions import outside as calendars
 from booking.domain.access import PATIENT
 from booking.domain.time import tick_of
 from booking.store import invariants
 from booking.store.base import db
+from booking.store.outside import Place
 from tests.cast import ELM, Make
 
 BREAKS = {
@@ -72,6 +74,16 @@ def test_a_note_that_the_key_does_not_open_is_named(app: Flask, make: Make) -> N
         assert invariants.unopened() == []
         db.session.execute(sa.text("update appointment set note = cast(note || x'00' as blob)"))
         assert invariants.unopened() == [f"visit {visit.public_id}"]
+
+
+def test_an_address_that_the_key_does_not_open_is_named(app: Flask, make: Make) -> None:
+    bo = make.wish().practitioner or 0
+    with app.app_context():
+        calendars.add(make.elm, bo, Place("https://calendar.example/a.ics"), by=PATIENT, now=make.now)
+        assert invariants.unopened() == []
+        db.session.execute(sa.text("update outside_calendar set public_id = 'moved'"))
+        db.session.expire_all()
+        assert invariants.unopened() == ["calendar moved"]
 
 
 def test_the_newest_instant_is_that_of_the_last_change(app: Flask, make: Make) -> None:

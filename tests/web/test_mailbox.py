@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from flask import Flask
@@ -12,6 +13,8 @@ from icalendar import Calendar
 from booking.actions import appointment as appointments
 from booking.actions import outbox
 from booking.domain.access import PATIENT
+from booking.domain.time import instant_of
+from booking.formats import busy
 from booking.settings import Settings
 from tests.cast import Make
 
@@ -33,6 +36,17 @@ def mails(app: Flask, client: FlaskClient, make: Make) -> list[str]:
 @pytest.fixture
 def ada_mails(client: FlaskClient, mails: list[str]) -> list[str]:
     return [mail for mail in mails if "ada@example.com" in client.get(mail).get_data(as_text=True)]
+
+
+def test_a_practitioners_own_calendar_can_be_read_as_from_another_server(app: Flask, client: FlaskClient) -> None:
+    answer = client.get("/mailbox/calendars/mei.ics")
+    since = datetime(2027, 1, 11, tzinfo=UTC)
+    found = busy.read([answer.data], zone="America/Chicago", since=since, until=since + timedelta(days=7))
+    assert found.unread == 0
+    assert [f"{instant_of(one.start):%a %H:%M}" for one in found.windows] == ["Wed 23:45", "Fri 15:00"]
+    assert (
+        client.get("/mailbox/calendars/mei.ics", headers={"If-None-Match": answer.headers["ETag"]}).status_code == 304
+    )
 
 
 def test_the_mailbox_lists_what_each_reader_gets_newest_first(client: FlaskClient, mails: list[str]) -> None:
@@ -103,7 +117,7 @@ def test_a_mail_without_an_invite_or_html_says_so(client: FlaskClient, settings:
 
 
 @pytest.mark.settings(env="development")
-@pytest.mark.parametrize("path", ["/mailbox", "/mailbox/x", "/mailbox/x/html", "/mailbox/x/invite.ics"])
+@pytest.mark.parametrize("path", ["/mailbox", "/mailbox/calendars/mei.ics", "/mailbox/x", "/mailbox/x/html", "/mailbox/x/invite.ics"])
 def test_outside_the_demonstration_there_is_no_mailbox(client: FlaskClient, settings: Settings, path: str) -> None:
     (settings.instance / "mail").mkdir()
     (settings.instance / "mail" / "x.eml").write_bytes(b"Subject: Hi\r\n\r\nHello\r\n")
