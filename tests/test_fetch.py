@@ -22,7 +22,8 @@ from icalendar import Calendar
 from booking import fetch
 from booking.domain.outside import Fault, Unreadable
 from booking.fetch import Fetched, Source, origin
-from tests.servers import https, radicale
+from tests.servers import caldav as caldav_server
+from tests.servers import https
 from tests.servers.https import Authority, Request, Server, answer
 
 SINCE = datetime(2027, 1, 11, tzinfo=UTC)
@@ -555,15 +556,13 @@ def event(uid: str, start: str, rule: str = "") -> str:
 
 
 @pytest.fixture(scope="module")
-def caldav(
-    certificate: Path, authority: Authority, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[radicale.Server]:
-    with radicale.running(tmp_path_factory.mktemp("radicale"), certificate=certificate) as server:
+def caldav(certificate: Path) -> Iterator[caldav_server.Server]:
+    with caldav_server.running(certificate) as server:
         yield server
 
 
-def test_a_caldav_calendar_gives_what_lies_between_the_instants(caldav: radicale.Server) -> None:
-    url = caldav.calendar(
+def test_a_caldav_calendar_gives_what_lies_between_the_instants(caldav: caldav_server.Server) -> None:
+    url = caldav.url + caldav.make_calendar(
         "work",
         before=event("before", "20270110T220000Z"),
         first=event("first", "20270110T233000Z"),
@@ -577,7 +576,7 @@ def test_a_caldav_calendar_gives_what_lies_between_the_instants(caldav: radicale
         Source(url, caldav.user, caldav.password),
         since=SINCE.astimezone(zone),
         until=UNTIL.astimezone(zone),
-        allowed=[caldav.origin],
+        allowed=[caldav.url],
     )
     assert found is not None
     uids = [str(Calendar.from_ical(one).events[0]["UID"]) for one in found.calendars]
@@ -586,16 +585,16 @@ def test_a_caldav_calendar_gives_what_lies_between_the_instants(caldav: radicale
     assert "Café & <b>]]>" in found.calendars[0].decode()
 
 
-def test_a_caldav_calendar_may_be_empty_but_must_be_one(caldav: radicale.Server) -> None:
-    login = (caldav.user, caldav.password)
-    empty = caldav.calendar("empty")
-    assert fetched(empty, *login, allowed=[caldav.origin]) == Fetched(())
-    assert fault(caldav.url, *login, allowed=[caldav.origin]) == Fault.NO_CALENDAR
-    assert fault(f"{caldav.url}nowhere/", *login, allowed=[caldav.origin]) == Fault.GONE
+def test_a_caldav_calendar_may_be_empty_but_must_be_one(caldav: caldav_server.Server) -> None:
+    login, home = (caldav.user, caldav.password), f"{caldav.url}/{caldav.user}/"
+    empty = caldav.url + caldav.make_calendar("empty")
+    assert fetched(empty, *login, allowed=[caldav.url]) == Fetched(())
+    assert fault(home, *login, allowed=[caldav.url]) == Fault.NO_CALENDAR
+    assert fault(f"{home}nowhere/", *login, allowed=[caldav.url]) == Fault.GONE
 
 
-def test_a_wrong_password_is_denied(caldav: radicale.Server) -> None:
-    assert fault(caldav.url, caldav.user, "a guess", allowed=[caldav.origin]) == Fault.DENIED
+def test_a_wrong_password_is_denied(caldav: caldav_server.Server) -> None:
+    assert fault(f"{caldav.url}/{caldav.user}/", caldav.user, "a guess", allowed=[caldav.url]) == Fault.DENIED
 
 
 def multistatus(*responses: str) -> bytes:

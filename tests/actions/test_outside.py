@@ -29,7 +29,7 @@ from booking.store.outside import OutsideBusy, OutsideCalendar, Place
 from booking.store.practitioner import Actor, Service
 from tests.cast import ELM, Make
 from tests.formats.test_busy import calendar, event
-from tests.servers import https, radicale
+from tests.servers import caldav, https
 from tests.servers.https import Request, Server, answer
 
 CY = Caller("staff", 1, "front-desk")
@@ -342,7 +342,7 @@ def test_nothing_of_an_event_but_its_time_is_kept_and_the_address_is_sealed(own:
         assert secret not in kept
 
 
-def test_a_caldav_calendar_is_read_with_its_exceptions(own: Own, tmp_path: Path) -> None:
+def test_a_caldav_calendar_is_read_with_its_exceptions(own: Own) -> None:
     def put(*events: str) -> str:
         return calendar(*events).decode()
 
@@ -357,9 +357,9 @@ def test_a_caldav_calendar_is_read_with_its_exceptions(own: Own, tmp_path: Path)
         "choir",
     )
     free = event(f"DTSTAMP:20270101T000000Z\n{TEN}\nTRANSP:TRANSPARENT", "free")
-    with radicale.running(tmp_path / "radicale") as there:
-        url = there.calendar("own", choir=put(weekly, moved), free=put(free))
-        allowed = {"calendar_origins": there.origin}
+    with caldav.running() as there:
+        url = there.url + there.make_calendar("own", choir=put(weekly, moved), free=put(free))
+        allowed = {"calendar_origins": there.url}
         own.app.config["SETTINGS"] = own.app.config["SETTINGS"].model_copy(update=allowed)
         own.add(url, user=there.user, password=there.password)
         own.read()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import importlib.util
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -13,14 +14,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPSConnection
 from pathlib import Path
 from xml.etree import ElementTree
 
-USER, PASSWORD = "bo", "willow-7"
+USER, PASSWORD = "bo", "a secret: @ é"
 CONFIG = """\
 [server]
 hosts = 127.0.0.1:{port}
+ssl = {ssl}
+certificate = {certificate}
+key = {certificate}
 [auth]
 type = htpasswd
 htpasswd_filename = {folder}/users
@@ -59,6 +63,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Server:
+    scheme: str
     port: int
     log: Path
 
@@ -67,12 +72,14 @@ class Server:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self.scheme}://localhost:{self.port}"
 
-    def make_calendar(self, name: str) -> str:
-        """The path of a new, empty calendar of the user."""
+    def make_calendar(self, name: str, **objects: str) -> str:
+        """The path of a new calendar of the user, with these iCalendar objects by name."""
         path = f"/{USER}/{name}/"
         self._ask("MKCALENDAR", path)
+        for name, content in objects.items():
+            self.put(f"{path}{name}.ics", content.encode())
         return path
 
     def put(self, path: str, content: bytes, *, instead_of: str = "") -> str:
@@ -98,7 +105,12 @@ class Server:
     ) -> tuple[Mapping[str, str], bytes]:
         """The headers and the content of the answer. Raises Refused."""
         login = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
-        with closing(HTTPConnection("127.0.0.1", self.port, timeout=10)) as connection:
+        connection = (
+            HTTPSConnection("localhost", self.port, timeout=10, context=ssl.create_default_context())
+            if self.scheme == "https"
+            else HTTPConnection("localhost", self.port, timeout=10)
+        )
+        with closing(connection):
             connection.request(method, path, content, {"Authorization": f"Basic {login}", **(headers or {})})
             answer = connection.getresponse()
             said = answer.read()
@@ -108,14 +120,15 @@ class Server:
 
 
 @contextmanager
-def running() -> Iterator[Server]:
-    """Yield a server that listens. Raises Missing."""
+def running(certificate: Path | None = None) -> Iterator[Server]:
+    """Yield a server that listens; https with a certificate for localhost (PEM, with its key). Raises Missing."""
     if importlib.util.find_spec("radicale") is None:
         raise Missing("the tests of calendar programs need Radicale: install requirements-dev.lock (make lint does)")
     with tempfile.TemporaryDirectory(prefix="caldav") as name, socket.create_server(("127.0.0.1", 0)) as found:
         folder, port = Path(name), found.getsockname()[1]
-        (folder / "users").write_text(f"{USER}:{PASSWORD}\n")
-        (folder / "config").write_text(CONFIG.format(folder=folder, port=port))
+        (folder / "users").write_text(f"{USER}:{PASSWORD}\n", encoding="utf-8")
+        config = CONFIG.format(folder=folder, port=port, ssl=certificate is not None, certificate=certificate or "")
+        (folder / "config").write_text(config)
         found.close()
         log = folder / "log"
         with log.open("w") as out:
@@ -123,7 +136,7 @@ def running() -> Iterator[Server]:
             process = subprocess.Popen(command, stdout=out, stderr=out)
         try:
             _wait(process, port, log)
-            yield Server(port, log)
+            yield Server("https" if certificate else "http", port, log)
         finally:
             process.terminate()
             process.wait()

@@ -117,7 +117,9 @@ def test_a_mail_without_an_invite_or_html_says_so(client: FlaskClient, settings:
 
 
 @pytest.mark.settings(env="development")
-@pytest.mark.parametrize("path", ["/mailbox", "/mailbox/calendars/mei.ics", "/mailbox/x", "/mailbox/x/html", "/mailbox/x/invite.ics"])
+@pytest.mark.parametrize(
+    "path", ["/mailbox", "/mailbox/calendars/mei.ics", "/mailbox/x", "/mailbox/x/html", "/mailbox/x/invite.ics"]
+)
 def test_outside_the_demonstration_there_is_no_mailbox(client: FlaskClient, settings: Settings, path: str) -> None:
     (settings.instance / "mail").mkdir()
     (settings.instance / "mail" / "x.eml").write_bytes(b"Subject: Hi\r\n\r\nHello\r\n")
