@@ -252,6 +252,7 @@ def take(
         start=tick_of(start),
         shape=shape(stages_for(service, wish.new)),
         candidates=_in_room(room, _candidates(diary, wish, start, squeeze=squeeze), start),
+        squeeze=squeeze,
     )
     try:
         return hold.place(
@@ -262,7 +263,6 @@ def take(
             session_key=session_key,
             owner=owner,
             instead_of=instead_of,
-            squeeze=squeeze,
         )
     except SlotTaken:
         raise SlotTaken(start, heart.nearest(diary.plan, diary, wish, start, now)) from None
@@ -301,8 +301,8 @@ def take_again(
     for codes in unfit(known, [visit]).values():
         raise NotOffered(start, [Reason(code) for code in sorted(codes)])
     candidate = Candidate(wish.practitioner, wish.location, rooms)
-    wanted = Wanted(known.clinic, service.id, wish.new, tick, form, (candidate,))
-    return hold.place(wanted, locked, now=now, owner=owner, instead_of=instead_of, squeeze=squeeze)
+    wanted = Wanted(known.clinic, service.id, wish.new, tick, form, (candidate,), squeeze=squeeze)
+    return hold.place(wanted, locked, now=now, owner=owner, instead_of=instead_of)
 
 
 FULL = frozenset({ReasonCode.TAKEN, ReasonCode.ROOM_FULL})
