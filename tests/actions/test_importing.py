@@ -11,7 +11,9 @@ from flask import Flask
 
 from booking.actions import appointment as appointments
 from booking.actions import importing
+from booking.actions import visit as day_of
 from booking.domain.access import Caller
+from booking.domain.appointment import Status
 from booking.domain.moving import Fate
 from booking.formats import visits_table
 from booking.store import audit, invariants, patient
@@ -215,6 +217,37 @@ def test_a_file_in_two_halves_is_what_the_whole_is(app: Flask, make: Make) -> No
         assert imported(make, rows[0]) == whole[:1]
         assert imported(make, *rows)[1:] == whole[1:] == [Fate.SHARED, Fate.SHARED]
         assert {visit.start_time.minute for visit in visits()} == {2, 12, 22}
+        assert broken(make) == []
+
+
+@pytest.mark.usefixtures("both_databases")
+@pytest.mark.parametrize(("service", "minutes"), [("visit", 17), ("needles", "")])
+def test_undoing_a_move_gives_back_the_very_minutes(app: Flask, make: Make, service: str, minutes: int | str) -> None:
+    with app.app_context():
+        assert imported(make, f"2027-01-12 10:03,{service},bo,Eve Adams,,,,,,,{minutes}") == [Fate.IMPORTED]
+        [visit] = visits()
+        before = (visit.starts_at, visit.ends_at, visit.start_time, taken())
+        appointments.reschedule(make.elm, visit.public_id, make.at("Tue 14:00"), by=CY, now=make.now)
+        assert taken() != before[3]
+        visit = appointments.undo_move(make.elm, visit.public_id, by=CY, now=make.now)
+        assert (visit.starts_at, visit.ends_at, visit.start_time, taken()) == before
+        assert broken(make) == []
+
+
+def taken() -> list[tuple[int, int, int]]:
+    query = sa.select(HoldTick.actor_id, HoldTick.tick, HoldTick.seat)
+    return [(actor, tick, seat) for actor, tick, seat in db.session.execute(query.order_by(*query.selected_columns))]
+
+
+def test_a_visit_of_odd_minutes_stays_longer_without_moving(app: Flask, make: Make) -> None:
+    later = make.at("Tue 10:05")
+    with app.app_context():
+        imported(make, "2027-01-12 10:03,visit,bo,Eve Adams,,,,,,,17")
+        [visit] = visits()
+        starts_at, ends_at = visit.starts_at, visit.ends_at
+        day_of.note(make.elm, visit.public_id, Status.CHECKED_IN, by=CY, now=later)
+        visit = day_of.extend(make.elm, visit.public_id, by=CY, now=later)
+        assert (visit.starts_at, visit.ends_at) == (starts_at, ends_at + timedelta(minutes=10))
         assert broken(make) == []
 
 
