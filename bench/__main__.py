@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 
+from bench import importing
 from bench.book import Book, write
 from bench.measure import BASE, Caller, Cost
 from booking import clock, create_app
@@ -37,6 +38,7 @@ from tests.servers import databases, postgres
 README = Path(__file__).parents[1] / "README.md"
 SIZES = (20_000, 200_000)
 READS, BOOKINGS = 350, 140
+IMPORTED = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,8 @@ def main() -> None:
         bare = _bare()
         with _server(kind) as server:
             runs = [_run(kind, server, size, profile=asked.profile) for size in sizes]
-        tables.append(_table(kind, sizes, runs, bare))
+            rates = _imports(kind, server)
+        tables.append(f"{_table(kind, sizes, runs, bare)}\n\n{rates}")
         print(f"\n{tables[-1]}")
     if asked.readme:
         text = README.read_text(encoding="utf-8")
@@ -82,6 +85,20 @@ def _run(kind: str, server: str, size: int, *, profile: bool) -> list[Line]:
         with app.app_context():
             db.engine.dispose()
         return lines
+
+
+def _imports(kind: str, server: str) -> str:
+    """How fast a file is taken over, if all its visits are past and if all lie ahead: then each takes time."""
+    said = []
+    for ahead, words in ((False, "all are past"), (True, "all lie ahead")):
+        with tempfile.TemporaryDirectory() as folder:
+            app, pid = _app(kind, server, Path(folder), IMPORTED)
+            took = Caller(app, pid)
+            with app.app_context():
+                cost = took.once(importing.ready(IMPORTED, datetime.now(UTC), ahead=ahead))
+                db.engine.dispose()
+        said.append(f"{IMPORTED / cost.total * 1000:,.0f} if {words}")
+    return f"`booking import` of {IMPORTED:,} visits: in a second of processor time {', '.join(said)}."
 
 
 def _lines(caller: Caller, app: Flask, book: Book, *, profile: bool) -> list[Line]:

@@ -122,7 +122,7 @@ def _written(folder: Path) -> tuple[Flask, tuple[str, str], date]:
     environ = {"BOOKING_INSTANCE": str(folder), "BOOKING_DATABASE_URL": url, "BOOKING_RATE_LIMITS": "off"}
     app, now = create_app(read_settings(environ)), clock.now()
     with app.app_context():
-        clinic, service, place, people, rooms = book._settings(now, "unused")
+        clinic, service, place, people, rooms = book.settings(now, "unused")
         db.session.execute(sa.update(Service).values(stages=STAGES))
         patients = book._patients(clinic, now)
         on = next(day for n in range(1, 8) if (day := now.date() + timedelta(days=n)).weekday() == 2)

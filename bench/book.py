@@ -62,7 +62,7 @@ def write(visits: int, now: datetime) -> Book:
     if dialect() == "postgresql":
         # Five million foreign keys need not be looked up one by one: `booking doctor` finds the book in order.
         db.session.execute(sa.text("SET LOCAL session_replication_role = replica"))
-    clinic, service, place, people, rooms = _settings(now, key)
+    clinic, service, place, people, rooms = settings(now, key)
     patients = _patients(clinic, now)
     made = 0
     for chunk in _chunked(_times(visits, today, month)):
@@ -86,7 +86,8 @@ def write(visits: int, now: datetime) -> Book:
     return Book(made, "elm", "visit", "p1", key, month)
 
 
-def _settings(now: datetime, key: str) -> tuple[int, int, int, list[int], list[int]]:
+def settings(now: datetime, key: str) -> tuple[int, int, int, list[int], list[int]]:
+    """Write the clinic without its book: the ids of it, its service, its place, its people and its rooms."""
     clinic = Clinic(
         slug="elm",
         name="Elm Clinic",
@@ -165,7 +166,7 @@ def _patients(clinic: int, now: datetime) -> list[int]:
             "language": "en",
             "created_at": now,
         }
-        for n, name in enumerate(_names(PATIENTS))
+        for n, name in enumerate(names(PATIENTS))
     ]
     db.session.execute(sa.insert(Patient), rows)
     ids = list(db.session.scalars(sa.select(Patient.id).order_by(Patient.id)))
@@ -174,7 +175,7 @@ def _patients(clinic: int, now: datetime) -> list[int]:
     return ids
 
 
-def _names(number: int) -> list[str]:
+def names(number: int) -> list[str]:
     """Names as a town has them: a few that thousands share, most of a few, and a middle name for every fifth."""
     chance = random.Random("elm")
     parts = [

@@ -108,6 +108,13 @@ class Caller:
             theirs.append((self._server_time() - server - uncounted) / len(batch))
         return Cost(min(ours), sum(theirs) / len(theirs))
 
+    def once(self, operation: Callable[[], object]) -> Cost:
+        """What this costs that is done once and takes long."""
+        gc.collect()
+        server, began = self._server_time(), time.process_time()
+        operation()
+        return Cost((time.process_time() - began) * 1000, self._server_time() - server)
+
     def _server_time(self) -> float:
         """Milliseconds that the processes of the database server have used so far; the clock has steps of ten."""
         if self.server is None:

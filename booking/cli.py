@@ -545,16 +545,18 @@ def import_(slug: str, file: Path, check: bool, squeeze: bool, skip_faults: bool
             raise click.ClickException(f"{file}: {error}") from None
         for column in found.unread:
             click.echo(f'{file}: the column "{column}" is not read', err=True)
-        verdicts = importing.examine(clinic_id, found.rows, now=now, zone=zone, squeeze=squeeze)
+        with _progress(found.rows, "Rows") as rows:
+            verdicts = importing.examine(clinic_id, rows, now=now, zone=zone, squeeze=squeeze)
         hindered = importing.hindered(verdicts)
         refused = bool(hindered) and not skip_faults
         _tell_of_rows(file, verdicts, everything=check)
         if check or refused:
-            click.echo(_summary(verdicts, "would be imported"))
+            click.echo(_summary(verdicts, "can be imported" if refused else "would be imported"))
         if refused:
+            did = "would be" if check else "was"
+            also = "; --squeeze squeezes in those whose time is taken" if _is_clashing(hindered) else ""
             raise click.ClickException(
-                "nothing was imported: mend these rows, or leave them out with --skip-faults"
-                + ("" if squeeze else "; --squeeze squeezes in those whose time is taken")
+                f"nothing {did} imported: mend these rows, or leave them out with --skip-faults{also}"
             )
         if check:
             return
@@ -570,7 +572,10 @@ def import_(slug: str, file: Path, check: bool, squeeze: bool, skip_faults: bool
 
 
 def _tell_of_rows(file: Path, verdicts: list[Verdict], *, everything: bool) -> None:
-    """Row by row what becomes of it: every row, or those only that somebody should look at."""
+    """Row by row what becomes of it: every row, or those only that somebody should look at.
+
+    Of every row it is what was asked for, and goes to standard output as a whole.
+    """
     from booking.domain.moving import HINDERS, Fate
 
     says = {
@@ -588,7 +593,13 @@ def _tell_of_rows(file: Path, verdicts: list[Verdict], *, everything: bool) -> N
             continue
         why = [*verdict.remarks, *map(str, verdict.faults)]
         line = f"{file}: line {verdict.line}: " + ": ".join(filter(None, (says[verdict.fate], verdict.said)))
-        click.echo(f"{line}{': ' if why else ''}{'; '.join(why)}", err=verdict.fate in HINDERS)
+        click.echo(f"{line}{': ' if why else ''}{'; '.join(why)}", err=verdict.fate in HINDERS and not everything)
+
+
+def _is_clashing(verdicts: list[Verdict]) -> bool:
+    from booking.domain.moving import Fate
+
+    return any(verdict.fate is Fate.CLASH for verdict in verdicts)
 
 
 def _summary(verdicts: list[Verdict], did: str, *, late: int = 0) -> str:

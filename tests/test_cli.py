@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import pty
 import signal
 import socket
 import sqlite3
@@ -13,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import click
@@ -210,21 +211,52 @@ def test_an_import_is_tried_refused_and_done(booking: Booking, elm: Path, tmp_pa
     path = tmp_path / "visits.csv"
     rows = ["start;service;practitioner;name;email", "2099-01-12 09:00;visit;bo;Ada Lovelace;ada@example.com"]
     path.write_text("\n".join([*rows, "2099-01-12 09:00;vist;bo;Eve Adams;"]), encoding="utf-8")
-    refused = booking("import", "elm", path, "--check")
+    checked = booking("import", "elm", path, "--check")
+    assert checked.exit_code == 1
+    first, second, third = checked.stdout.splitlines()
+    assert first == f"{path}: line 2: imported: 2099-01-12 09:00 visit, bo"
+    assert second.startswith(f"{path}: line 3: fault: 2099-01-12 09:00, vist, bo: service: expected a service")
+    assert 'did you mean "visit"?' in second
+    assert third == "1 can be imported, 1 with faults."
+    assert "nothing would be imported: mend these rows" in checked.stderr
+    refused = booking("import", "elm", path)
     assert refused.exit_code == 1
-    assert refused.stdout.splitlines() == [
-        f"{path}: line 2: imported: 2099-01-12 09:00 visit, bo",
-        "1 would be imported, 1 with faults.",
-    ]
-    assert f"{path}: line 3: fault: 2099-01-12 09:00, vist, bo: service: expected a service" in refused.stderr
-    assert 'did you mean "visit"?' in refused.stderr
-    assert booking("import", "elm", path).exit_code == 1
+    assert refused.stdout == "1 can be imported, 1 with faults.\n"
+    assert f"{path}: line 3: fault" in refused.stderr
+    assert "--squeeze" not in refused.stderr, "nothing clashes"
     assert booking("import", "elm", path, "--skip-faults").stdout.endswith("1 imported, 1 with faults.\n")
     path.write_text("\n".join(rows), encoding="utf-8")
     assert booking("import", "elm", path).stdout == "0 imported, 1 there already.\n"
+    path.write_text("\n".join([*rows, "2099-01-12 09:10;visit;bo;Eve Adams;"]), encoding="utf-8")
+    assert "clash: 2099-01-12 09:10 visit, bo: bo is taken then" in booking("import", "elm", path, "--check").stdout
+    assert "--squeeze squeezes in" in booking("import", "elm", path).stderr
+    squeezed = booking("import", "elm", path, "--squeeze")
+    assert squeezed.stdout.splitlines()[-1] == "1 imported, 1 of them squeezed in, 1 there already."
     path.write_bytes(b"name\nZo\xeb")
     assert f"{path}: line 2: not UTF-8" in booking("import", "elm", path).stderr
     assert booking("import", "elm", path, "--zone", "Mars/Base").exit_code == 2
+
+
+def test_an_import_shows_how_far_it_is_on_a_terminal(elm: Path, tmp_path: Path) -> None:
+    path = tmp_path / "visits.csv"
+    rows = [f"2024-01-12 {n // 12:02}:{n % 12 * 5:02},visit,bo,Patient {n}" for n in range(280)]
+    path.write_text("\n".join(["start,service,practitioner,name", *rows]), encoding="utf-8")
+    program, terminal = pty.openpty()
+    command = [sys.executable, "-m", "booking.cli", "import", "elm", str(path)]
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=terminal, check=True, env=os.environ | {"TERM": "xterm"}
+    )
+    os.close(terminal)
+    shown = b""
+    with suppress(OSError):  # Linux says so at the end
+        while part := os.read(program, 4096):
+            shown += part
+    os.close(program)
+    assert done.stdout == b"280 imported.\n"
+    assert b"Rows" in shown
+    assert b"Visits" in shown
+    assert b"50%" in shown
+    assert shown.count(b"100%") == 2
 
 
 def test_all_is_exported_and_a_patient_is_erased(booking: Booking, elm: Path, tmp_path: Path) -> None:

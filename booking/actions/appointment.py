@@ -236,6 +236,7 @@ def undo_move(clinic_id: int, public_id: str, *, by: Caller, now: datetime, expe
         plan,
         Wish(appointment.service_id, appointment.new_patient, left["practitioner"], left["location"], staff=True),
         datetime.fromisoformat(left["start"]),
+        datetime.fromisoformat(left["end"]) if "end" in left else None,  # earlier versions did not write it down
         room=left["room"],
         now=now,
         owner=lambda _: visit_id,
@@ -486,6 +487,7 @@ def _stood(
     was = transition.as_it_was(appointment)
     left = {
         "start": appointment.starts_at.isoformat(),
+        "end": appointment.ends_at.isoformat(),
         "practitioner": appointment.practitioner_id,
         "room": appointment.room_id,
         "location": appointment.location_id,

@@ -18,14 +18,15 @@ from typing import Any
 from booking.domain import opening
 from booking.domain.access import new_id, new_reference
 from booking.domain.appointment import OVER, Status, lapses_at
-from booking.domain.errors import SlotTaken
 from booking.domain.moving import (
     HINDERS,
+    OVER_CAPACITY,
     STATUSES,
     WRITTEN,
     Book,
     Fate,
     Fault,
+    Piece,
     Row,
     Stay,
     nearest,
@@ -36,14 +37,14 @@ from booking.domain.moving import Room as Space
 from booking.domain.plan import NewPatients, Plan, Practitioner, Service, shape, stages_for
 from booking.domain.stranding import Visit as Standing
 from booking.domain.stranding import unfit
-from booking.domain.time import Window, local, tick_of, wall_instants
+from booking.domain.time import EPOCH, Window, local, tick_after, tick_of, wall_instants
 from booking.formats import contact, visits_ical, visits_table
 from booking.store import clinic as clinics
 from booking.store import diary, imported, patient, practitioner
 from booking.store import hold as holds
 from booking.store.base import settings, transaction
 from booking.store.clinic import Clinic, Policy
-from booking.store.hold import Candidate, Hold, Wanted
+from booking.store.hold import Candidate, Hold, Locked, Wanted
 from booking.store.imported import Same
 from booking.store.patient import Person
 from booking.store.sealed import seal
@@ -117,9 +118,15 @@ def examine(
 
 
 def batches(verdicts: Iterable[Verdict]) -> list[list[Verdict]]:
-    """What `write` is to write, in portions of one transaction each."""
-    wanted = [verdict for verdict in verdicts if verdict.fate in WRITTEN]
+    """What `write` is to write, in portions of one transaction each: in the order of time, so that a portion's visits
+    are neighbours, and those that go over capacity last, so that they stand in nobody's way."""
+    wanted = sorted((verdict for verdict in verdicts if verdict.fate in WRITTEN), key=_turn)
     return [wanted[start : start + BATCH] for start in range(0, len(wanted), BATCH)]
+
+
+def _turn(verdict: Verdict) -> tuple[bool, datetime]:
+    visit = verdict.understood and verdict.understood.visit
+    return verdict.fate in OVER_CAPACITY, visit.stay.starts_at if visit else EPOCH
 
 
 def hindered(verdicts: Iterable[Verdict]) -> list[Verdict]:
@@ -139,42 +146,81 @@ def write(clinic_id: int, batch: Sequence[Verdict], *, now: datetime) -> list[Ve
     rows = [(verdict, one) for verdict, one in rows if one.digest in fresh]
     people = patient.find_or_add_all(clinic_id, {one.identity: one.person for _, one in rows}, now)
     clinic = clinics.policy(clinic_id)
-    past: list[tuple[dict[str, Any], dict[str, Any]]] = []
-    made: list[tuple[int, dict[str, Any], dict[str, Any]]] = []
-    late = []
+    past: list[_Made] = []
+    coming: list[tuple[Verdict, _Made]] = []
     for verdict, one in rows:
-        visit = one.visit
-        if visit is None:
+        if one.visit is None:
             continue
-        squeezed = verdict.fate in (Fate.SHARED, Fate.SQUEEZED)
-        row, codes = _row(clinic, one, visit, people[one.identity], now), {"squeezed": True} if squeezed else {}
-        if not visit.is_ahead:
-            past.append((row, codes))
-            continue
-        try:
-            held = holds.place(_wanted(clinic_id, visit), locked, now=now, owner=_owner(row), squeeze=squeezed)
-        except SlotTaken:
-            imported.forget(clinic_id, one.digest)
-            late.append(verdict)
-            continue
-        assert held.appointment_id is not None
-        made.append((held.appointment_id, row, codes))
-    ids = imported.add([row for row, _ in past])
-    made += [(id, row, codes) for id, (row, codes) in zip(ids, past, strict=True)]
-    imported.record(made, now)
+        codes = {"squeezed": True} if verdict.fate in OVER_CAPACITY else {}
+        made = _Made(one.visit, _row(clinic, one, one.visit, people[one.identity], now), codes)
+        if one.visit.is_ahead:
+            coming.append((verdict, made))
+        else:
+            past.append(made)
+    placed = _placed_all(clinic_id, coming, locked, now)
+    for made, id in zip(past, imported.add([made.row for made in past]), strict=True):
+        made.id = id
+    written = [*past, *(made for (_, made), is_placed in zip(coming, placed, strict=True) if is_placed)]
+    imported.record([(made.id, made.row, made.codes) for made in written], now)
+    late = [verdict for (verdict, _), is_placed in zip(coming, placed, strict=True) if not is_placed]
+    imported.forget(clinic_id, [verdict.understood.digest for verdict in late if verdict.understood])
     clinics.bump_board(clinic_id)
     return late
 
 
-def _owner(row: dict[str, Any]) -> holds.Owner:
-    def owner(_: Hold) -> int:
-        [id] = imported.add([row])
-        return id
+@dataclass(slots=True)
+class _Made:
+    """A visit that is about to be written."""
 
-    return owner
+    visit: Taken
+    row: dict[str, Any]
+    codes: dict[str, Any]  # how it came about
+    id: int = 0  # 0: not written yet
 
 
-def _wanted(clinic_id: int, visit: Taken) -> Wanted:
+def _placed_all(clinic_id: int, coming: Sequence[tuple[Verdict, _Made]], locked: Locked, now: datetime) -> list[bool]:
+    """Write the visits that are to come and take their time; whether each got it."""
+    shares = _still_shares(clinic_id, coming, now)
+    asked = [one for one, may in zip(coming, shares, strict=True) if may]
+
+    def owners(found: Mapping[int, Hold]) -> list[int]:
+        ids = imported.add([asked[n][1].row for n in found])
+        for n, id in zip(found, ids, strict=True):
+            asked[n][1].id = id
+        return ids
+
+    wanted = [_wanted(clinic_id, made.visit, squeeze=verdict.fate in OVER_CAPACITY) for verdict, made in asked]
+    held = holds.place_all(wanted, locked, now=now, owners=owners)
+    imported.take_back([made.id for (_, made), hold in zip(asked, held, strict=True) if made.id and hold is None])
+    got = {id(made) for (_, made), hold in zip(asked, held, strict=True) if hold}
+    return [id(made) in got for _, made in coming]
+
+
+def _still_shares(clinic_id: int, coming: Sequence[tuple[Verdict, _Made]], now: datetime) -> list[bool]:
+    """Whether those that share a tick with a neighbour only do that still: somebody may have taken the time itself
+    since, and whoever is squeezed in is not asked for by the guard. The others are left to it."""
+    if Fate.SHARED not in {verdict.fate for verdict, _ in coming}:
+        return [True] * len(coming)
+    ticks = [Window(tick_of(made.visit.stay.starts_at), tick_after(made.visit.stay.until)) for _, made in coming]
+    span = Window(min(window.start for window in ticks), max(window.stop for window in ticks))
+    book = imported.book(diary.current_plan(clinic_id), now, span)
+    found = []
+    for verdict, made in coming:
+        spaces = {book.room(actor, pieces) for actor, pieces in _pieces(made.visit)}
+        found.append(verdict.fate is not Fate.SHARED or Space.FULL not in spaces)
+        if found[-1]:
+            for actor, pieces in _pieces(made.visit):
+                book.take(actor, pieces)
+    return found
+
+
+def _pieces(visit: Taken) -> Iterator[tuple[int, Iterator[Piece]]]:
+    yield visit.practitioner, visit.stay.pieces(visit.stay.practitioner)
+    if visit.room is not None:
+        yield visit.room, visit.stay.pieces(visit.stay.room)
+
+
+def _wanted(clinic_id: int, visit: Taken, *, squeeze: bool) -> Wanted:
     return Wanted(
         clinic=clinic_id,
         service=visit.service,
@@ -183,6 +229,7 @@ def _wanted(clinic_id: int, visit: Taken) -> Wanted:
         shape=visit.stay.shape(),
         candidates=(Candidate(visit.practitioner, visit.location, (visit.room,) if visit.room else ()),),
         exact=(visit.stay.starts_at, visit.stay.ends_at),
+        squeeze=squeeze,
     )
 
 
@@ -227,11 +274,11 @@ def _row(clinic: Policy, one: Understood, visit: Taken, patient_id: int, now: da
 def _judged(desk: _Desk, found: Sequence[Verdict], *, squeeze: bool) -> Iterator[Verdict]:
     clinic_id, now = desk.clinic.id, desk.now
     rows = [verdict.understood for verdict in found if verdict.understood]
-    here = imported.known(clinic_id, {one.digest for one in rows})
-    people = imported.identities(clinic_id, {one.identity for one in rows if one.visit is None})
+    here = imported.known(clinic_id)
+    people = imported.identities(clinic_id) if any(one.visit is None for one in rows) else set()
     starts = [one.visit.stay.starts_at for one in rows if one.visit]
     visits = imported.visits(clinic_id, min(starts), max(starts)) if starts else set()
-    book = imported.book(clinic_id, {room.id: room.places for room in desk.plan.rooms.values()}, now)
+    book = imported.book(desk.plan, now)
     busy = imported.busy(clinic_id, now)
     lines: dict[str, int] = {}
     for verdict in found:

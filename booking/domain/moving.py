@@ -78,6 +78,7 @@ class Fate(StrEnum):
 
 
 WRITTEN = frozenset({Fate.IMPORTED, Fate.SHARED, Fate.SQUEEZED, Fate.PATIENT})
+OVER_CAPACITY = frozenset({Fate.SHARED, Fate.SQUEEZED})
 HINDERS = frozenset({Fate.CLASH, Fate.FAULTY})
 
 S = Status

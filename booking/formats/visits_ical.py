@@ -115,7 +115,8 @@ def read(
     except (ValueError, IndexError, KeyError) as error:
         raise Unreadable(f"not an iCalendar file: {error}") from None
     known = _Known(services, practitioners, locations)
-    whose = known.practitioner(str(calendar.get("X-WR-CALNAME", "")))
+    named = PARTS.split(str(calendar.get("X-WR-CALNAME", "")))  # "Bo Andersen", or "Elm Clinic - Bo Andersen"
+    whose = next(filter(None, map(known.practitioner, filter(None, named))), "")
     events = [event for event in calendar.walk("VEVENT") if isinstance(event, Event)]
     return tuple(_row(line, event, known, whose) for line, event in zip(lines, events, strict=False))
 

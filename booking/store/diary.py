@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache, reduce
 from itertools import zip_longest
 from operator import or_
@@ -18,6 +18,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from booking.domain import availability as heart
+from booking.domain import moving
 from booking.domain.availability import (
     NewPatients,
     Plan,
@@ -65,6 +66,7 @@ LASTING = (
 )
 PLAN_REVISION = sa.select(clinic.c.revision).where(clinic.c.id == sa.bindparam("clinic"))
 
+MINUTE = timedelta(minutes=1)
 MENDED = 50  # an actor that changed more often since is read anew
 
 
@@ -268,6 +270,7 @@ def take(
         start=tick_of(start),
         shape=shape(stages_for(service, wish.new)),
         candidates=_in_room(room, _candidates(diary, wish, start, squeeze=squeeze), start),
+        squeeze=squeeze,
     )
     try:
         return hold.place(
@@ -278,7 +281,6 @@ def take(
             session_key=session_key,
             owner=owner,
             instead_of=instead_of,
-            squeeze=squeeze,
         )
     except SlotTaken:
         raise SlotTaken(start, heart.nearest(diary.plan, diary, wish, start, now)) from None
@@ -288,6 +290,7 @@ def take_again(
     known: Plan,
     wish: Wish,
     start: datetime,
+    end: datetime | None,
     *,
     room: int | None,
     now: datetime,
@@ -297,8 +300,9 @@ def take_again(
 ) -> Hold:
     """Take the very place that a visit had before it was moved: a practitioner in a location, that room or none.
 
-    It was good once, so only what is taken and when its people and rooms are there counts, not the grid. Raises
-    SlotTaken or NotOffered. Like `take` it locks first.
+    `end` is the patient's (None: as the service says); it and the start need not be a tick's if the visit was
+    imported. It was good once, so only what is taken and when its people and rooms are there counts, not the grid.
+    Raises SlotTaken or NotOffered. Like `take` it locks first.
     """
     assert wish.practitioner is not None
     assert wish.location is not None
@@ -309,7 +313,8 @@ def take_again(
     service = known.services.get(wish.service)
     if service is None:
         raise NotOffered(start, [Reason(ReasonCode.NOT_OFFERED)])
-    form, tick = shape(stages_for(service, wish.new)), tick_of(start)
+    length = moving.stay(start, shape(stages_for(service, wish.new)), (end - start) // MINUTE if end else None)
+    form, tick = length.shape(), tick_of(start)
     stay = Window(tick, tick + form.stay)
     if instant_of(stay.stop) <= now:
         raise NotOffered(start, [Reason(ReasonCode.PAST)])
@@ -317,8 +322,9 @@ def take_again(
     for codes in unfit(known, [visit]).values():
         raise NotOffered(start, [Reason(code) for code in sorted(codes)])
     candidate = Candidate(wish.practitioner, wish.location, rooms)
-    wanted = Wanted(known.clinic, service.id, wish.new, tick, form, (candidate,))
-    return hold.place(wanted, locked, now=now, owner=owner, instead_of=instead_of, squeeze=squeeze)
+    exact = (length.starts_at, length.ends_at)
+    wanted = Wanted(known.clinic, service.id, wish.new, tick, form, (candidate,), exact, squeeze)
+    return hold.place(wanted, locked, now=now, owner=owner, instead_of=instead_of)
 
 
 FULL = frozenset({ReasonCode.TAKEN, ReasonCode.ROOM_FULL, ReasonCode.BUSY_OUTSIDE})

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 from flask import g
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Mapped, mapped_column
 
 from booking.domain.availability import Shape, Wish
 from booking.domain.errors import SlotTaken
-from booking.domain.time import instant_of, tick_of
+from booking.domain.time import TICK_MINUTES, instant_of, tick_of
 from booking.store.base import Base, Stale, connection, db, dialect, insert_or_ignore, table
 from booking.store.practitioner import Actor
 
@@ -100,6 +103,7 @@ class Wanted:
     shape: Shape
     candidates: tuple[Candidate, ...]  # in order of preference
     exact: tuple[datetime, datetime] | None = None  # start and patient's end of an imported visit that has odd ones
+    squeeze: bool = False  # the first candidate gets it even over capacity
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +131,33 @@ DROP_EXPIRED = sa.delete(hold).where(hold.c.id.in_(EXPIRED))
 SEATS = sa.select(hold_tick.c.actor_id, hold_tick.c.tick, hold_tick.c.seat, hold_tick.c.expires_at).where(
     WANTED_TICKS, hold_tick.c.hold_id != sa.bindparam("but")
 )
-PLACE = sa.insert(hold).returning(hold.c.id)
-TAKE = {name: insert.returning(hold_tick.c.tick) for name, insert in insert_or_ignore(hold_tick).items()}
+PLACE = sa.insert(hold).returning(hold.c.id, sort_by_parameter_order=True)
+
+
+def _take() -> dict[str, sa.Insert]:
+    """Per database: write ticks that nobody has. They come as one value, or a list for each column, however many."""
+    columns = ["actor_id", "tick", "seat", "hold_id"]
+    each = sa.func.json_each(sa.bindparam("ticks", type_=sa.Text)).table_valued("value")
+    listed = [sa.bindparam(name, type_=postgresql.ARRAY(sa.Integer)) for name in columns]
+    unnested = sa.func.unnest(*listed).table_valued(*columns).render_derived()
+    given = {
+        "sqlite": [sa.func.json_extract(each.c.value, f"$[{n}]") for n in range(len(columns))],
+        "postgresql": [*unnested.c],
+    }
+    # One clinic and one expiry for all. SQLite takes ON CONFLICT for a join's ON without a WHERE before it.
+    same = [sa.bindparam(name, type_=hold_tick.c[name].type) for name in ("clinic_id", "expires_at")]
+    return {
+        name: insert.from_select(["clinic_id", "expires_at", *columns], sa.select(*same, *given[name]).where(sa.true()))
+        for name, insert in insert_or_ignore(hold_tick).items()
+    }
+
+
+TAKE = _take()
+HAVE = (
+    sa.select(hold_tick.c.hold_id, sa.func.count())
+    .where(hold_tick.c.hold_id.in_(sa.bindparam("holds", expanding=True)))
+    .group_by(hold_tick.c.hold_id)
+)
 OWN = (
     sa.update(hold)
     .where(hold.c.id == sa.bindparam("hold"), hold.c.expires_at.is_not(None))
@@ -153,6 +182,7 @@ RELEASE = sa.delete(hold).where(
 
 
 Owner = Callable[[Hold], int]  # makes the appointment of a hold that is about to be written; its id
+Owners = Callable[[Mapping[int, Hold]], Sequence[int]]  # of some, by their place among the wanted; the ids in order
 
 
 def lock(clinic_id: int, actors: Iterable[int]) -> Locked:
@@ -173,47 +203,62 @@ def place(
     session_key: str | None = None,
     owner: Owner | None = None,
     instead_of: Hold | None = None,
-    squeeze: bool = False,
 ) -> Hold:
-    """Take the time of the first candidate that is free, provisionally or for an appointment: the only way to do so.
+    """Take the time of the first candidate that is free, provisionally or for an appointment.
 
     `owner` is told what was found and gives the id of the appointment whose it is. The ticks of the hold
-    `instead_of` count as free and are given up. With `squeeze` the first candidate gets it even over capacity.
+    `instead_of` count as free and are given up.
     Raises SlotTaken if there is none; the caller's transaction is then still usable.
     """
-    seats = _seats(wanted, locked, now, but=instead_of.id if instead_of else 0)
-    for candidate in wanted.candidates:
-        needs = _fitting(wanted, candidate, seats, locked, squeeze=squeeze)
-        if needs is not None:
-            break
-    else:
+    [placed] = place_all(
+        [wanted],
+        locked,
+        now=now,
+        expires_at=expires_at,
+        session_key=session_key,
+        owners=(lambda found: [owner(one) for one in found.values()]) if owner else None,
+        instead_of=instead_of,
+    )
+    if placed is None:
         raise SlotTaken(instant_of(wanted.start))
-    room, ticks = needs
-    starts_at, ends_at = wanted.exact or (instant_of(wanted.start), instant_of(wanted.start + wanted.shape.stay))
+    return placed
+
+
+def place_all(
+    wanted: Sequence[Wanted],
+    locked: Locked,
+    *,
+    now: datetime,
+    expires_at: datetime | None = None,
+    session_key: str | None = None,
+    owners: Owners | None = None,
+    instead_of: Hold | None = None,
+) -> list[Hold | None]:
+    """Take the times of some visits of one clinic, one after the other: the only way to do so. None: it was taken.
+
+    Each is decided as if the ones before it stood in the book already; all are written at once. For the rest see
+    `place`, which is the case of one. A visit whose `owners` made an appointment can still lose, to somebody who took
+    the time without asking here: the caller then takes the appointment back.
+    """
+    seats = _seats(wanted, locked, now, but=instead_of.id if instead_of else 0)
+    found = [_found(one, seats, locked, expires_at, session_key) for one in wanted]
+    placed = [one for one in found if one]
+    if not placed:
+        return [None] * len(found)
     if instead_of:
         release(instead_of)
-    row = {
-        "clinic_id": wanted.clinic,
-        "appointment_id": None,
-        "session_key": session_key,
-        "service_id": wanted.service,
-        "practitioner_id": candidate.practitioner,
-        "room_id": room,
-        "location_id": candidate.location,
-        "new_patient": wanted.new_patient,
-        "starts_at": starts_at,
-        "ends_at": ends_at,
-        "last_tick": max((tick for _, tick in ticks), default=wanted.start),
-        "expires_at": expires_at,
-    }
-    placed = Hold(**row)
-    if owner:
-        placed.appointment_id = row["appointment_id"] = owner(placed)
-    placed.id = connection().execute(PLACE, row).scalar_one()
-    _insert(placed, ticks, seats)
+    if owners:
+        made = owners({n: one.hold for n, one in enumerate(found) if one})
+        for one, id in zip(placed, made, strict=True):
+            one.hold.appointment_id = id
+    _write(placed)
+    lost = _insert(placed)
+    for one in placed:
+        if one.hold.id in lost:
+            _delete(one.hold)
     if expires_at is None:
-        _bump(placed)
-    return placed
+        _bump([one.hold for one in placed if one.hold.id not in lost])
+    return [one.hold if one and one.hold.id not in lost else None for one in found]
 
 
 def own(provisional: Hold, appointment_id: int) -> None:
@@ -225,13 +270,17 @@ def own(provisional: Hold, appointment_id: int) -> None:
     if not done.rowcount:
         raise Stale
     connection().execute(OWN_TICKS, {"hold": provisional.id})
-    _bump(provisional)
+    _bump([provisional])
 
 
 def release(held: Hold) -> None:
     """Give the time back. Raises Stale if it is no more what was read: swept away, or made a visit's meanwhile."""
     if held.expires_at is None:
-        _bump(held)
+        _bump([held])
+    _delete(held)
+
+
+def _delete(held: Hold) -> None:
     # Its ticks go with it.
     done = connection().execute(RELEASE, {"hold": held.id, "appointment": held.appointment_id})
     if not done.rowcount:
@@ -281,34 +330,85 @@ def sweep(now: datetime) -> None:
     connection().execute(sa.delete(Touched).where(Touched.revision <= newest - KEPT_TOUCHED))
 
 
-def _seats(wanted: Wanted, locked: Locked, now: datetime, *, but: int) -> dict[tuple[int, int], set[int]]:
-    """Which seats are taken, `but` by one hold, per actor and tick of the visit; what expired among them is dropped."""
-    where = {
-        "clinic": wanted.clinic,
-        "actors": list(locked.capacity),
-        "start": wanted.start,
-        "stop": wanted.start + wanted.shape.total,
-    }
+Seats = dict[tuple[int, int], set[int]]  # which are taken, per actor and tick
+NEAR = 24 * 60 // TICK_MINUTES  # ticks: visits no farther apart are looked at together
+
+
+@dataclass(slots=True)
+class _Found:
+    """What a visit gets: its hold, and (actor, tick, seat) of the ticks."""
+
+    hold: Hold
+    ticks: list[tuple[int, int, int]]
+
+
+def _seats(wanted: Sequence[Wanted], locked: Locked, now: datetime, *, but: int) -> Seats:
+    """Which seats are taken, `but` by one hold, at the ticks of these visits at least; what expired is dropped."""
+    seats: Seats = {}
     expired = now - GRACE
-    seats: dict[tuple[int, int], set[int]] = {}
-    has_expired = False
-    for actor_id, tick, seat, expires_at in connection().execute(SEATS, where | {"but": but}):
-        if expires_at is not None and expires_at <= expired:
-            has_expired = True
-        else:
-            seats.setdefault((actor_id, tick), set()).add(seat)
-    if has_expired:
-        connection().execute(DROP_EXPIRED, where | {"expired": expired})
+    for start, stop in _merged(((one.start, one.start + one.shape.total) for one in wanted), NEAR):
+        where = {"clinic": wanted[0].clinic, "actors": list(locked.capacity), "start": start, "stop": stop}
+        has_expired = False
+        for actor_id, tick, seat, expires_at in connection().execute(SEATS, where | {"but": but}):
+            if expires_at is not None and expires_at <= expired:
+                has_expired = True
+            else:
+                seats.setdefault((actor_id, tick), set()).add(seat)
+        if has_expired:
+            connection().execute(DROP_EXPIRED, where | {"expired": expired})
     return seats
 
 
+def _merged(stretches: Iterable[tuple[int, int]], near: int) -> list[tuple[int, int]]:
+    """Stretches of ticks that cover all of these, those made one that are no farther apart than `near`."""
+    found: list[tuple[int, int]] = []
+    for start, stop in sorted(stretches):
+        if found and start <= found[-1][1] + near:
+            found[-1] = (found[-1][0], max(found[-1][1], stop))
+        else:
+            found.append((start, stop))
+    return found
+
+
+def _found(
+    wanted: Wanted, seats: Seats, locked: Locked, expires_at: datetime | None, session_key: str | None
+) -> _Found | None:
+    """The first candidate's place, each tick on the lowest free seat, which is then taken in `seats`; None: all full.
+
+    The lock and the count decide here.
+    """
+    for candidate in wanted.candidates:
+        needs = _fitting(wanted, candidate, seats, locked)
+        if needs is not None:
+            break
+    else:
+        return None
+    room, ticks = needs
+    starts_at, ends_at = wanted.exact or (instant_of(wanted.start), instant_of(wanted.start + wanted.shape.stay))
+    hold = Hold(
+        clinic_id=wanted.clinic,
+        session_key=session_key,
+        service_id=wanted.service,
+        practitioner_id=candidate.practitioner,
+        room_id=room,
+        location_id=candidate.location,
+        new_patient=wanted.new_patient,
+        starts_at=starts_at,
+        ends_at=ends_at,
+        last_tick=max((tick for _, tick in ticks), default=wanted.start),
+        expires_at=expires_at,
+    )
+    seated = []
+    for need in ticks:
+        taken = seats.setdefault(need, set())
+        seat = next(n for n in range(len(taken) + 1) if n not in taken)
+        taken.add(seat)
+        seated.append((*need, seat))
+    return _Found(hold, seated)
+
+
 def _fitting(
-    wanted: Wanted,
-    candidate: Candidate,
-    seats: Mapping[tuple[int, int], set[int]],
-    locked: Locked,
-    *,
-    squeeze: bool,
+    wanted: Wanted, candidate: Candidate, seats: Seats, locked: Locked
 ) -> tuple[int | None, list[tuple[int, int]]] | None:
     """The room and the (actor, tick) pairs the candidate would use, None if any of them is full."""
 
@@ -316,7 +416,7 @@ def _fitting(
         return [(actor_id, wanted.start + offset + n) for offset, length in stretches for n in range(length)]
 
     def is_free(needs: list[tuple[int, int]]) -> bool:
-        return squeeze or all(len(seats.get(need, ())) < locked.capacity[need[0]] for need in needs)
+        return wanted.squeeze or all(len(seats.get(need, ())) < locked.capacity[need[0]] for need in needs)
 
     own_ticks = ticks(candidate.practitioner, wanted.shape.practitioner)
     if not is_free(own_ticks):
@@ -330,31 +430,46 @@ def _fitting(
     return None
 
 
-def _insert(placed: Hold, ticks: list[tuple[int, int]], seats: Mapping[tuple[int, int], set[int]]) -> None:
-    """Write the ticks, each on the lowest free seat. A row that another process put there first raises SlotTaken.
+COLUMNS = [column.name for column in hold.c if column.name != "id"]
 
-    The lock and the count have decided; this can only happen where somebody takes time without asking `place`.
+
+def _write(placed: Sequence[_Found]) -> None:
+    """Write the holds, which then know their ids."""
+    rows = [{name: getattr(one.hold, name) for name in COLUMNS} for one in placed]
+    for one, id in zip(placed, connection().execute(PLACE, rows).scalars(), strict=True):
+        one.hold.id = id
+
+
+def _insert(placed: Sequence[_Found]) -> set[int]:
+    """Write the ticks; the ids of the holds that did not get all of theirs, since another process was there first.
+
+    The lock and the count have decided; this can only happen where somebody takes time without asking `place_all`.
     """
-    rows = []
-    for actor_id, tick in ticks:
-        taken = seats.get((actor_id, tick), ())
-        rows.append(
-            {
-                "clinic_id": placed.clinic_id,
-                "actor_id": actor_id,
-                "tick": tick,
-                "seat": next(n for n in range(len(taken) + 1) if n not in taken),
-                "hold_id": placed.id,
-                "expires_at": placed.expires_at,
-            }
-        )
-    if rows and len(connection().execute(TAKE[dialect()], rows).all()) != len(rows):
-        release(placed)
-        raise SlotTaken(placed.starts_at)
+    rows = [(actor, tick, seat, one.hold.id) for one in placed for actor, tick, seat in one.ticks]
+    if not rows:
+        return set()
+    first = placed[0].hold
+    values: dict[str, Any] = {"clinic_id": first.clinic_id, "expires_at": first.expires_at}
+    if dialect() == "sqlite":
+        values["ticks"] = json.dumps(rows)
+    else:
+        values |= zip(("actor_id", "tick", "seat", "hold_id"), map(list, zip(*rows, strict=True)), strict=True)
+    if connection().execute(TAKE[dialect()], values).rowcount == len(rows):
+        return set()
+    counted = connection().execute(HAVE, {"holds": [one.hold.id for one in placed]}).all()
+    have = {row[0]: row[1] for row in counted}
+    return {one.hold.id for one in placed if have.get(one.hold.id, 0) != len(one.ticks)}
 
 
-def _bump(held: Hold) -> None:
+def _bump(held: Iterable[Hold]) -> None:
+    """Raise the revisions of whoever's lasting time changed, once for each stretch of it, and say which stretch."""
     g.changed_revisions = True
-    used = {"practitioner": held.practitioner_id, "room": held.room_id}
-    connection().execute(BUMP, used)
-    connection().execute(TOUCH, used | {"start": tick_of(held.starts_at), "stop": held.last_tick + 1})
+    touched: dict[tuple[int, int | None], list[tuple[int, int]]] = {}
+    for one in held:
+        stretch = (tick_of(one.starts_at), one.last_tick + 1)
+        touched.setdefault((one.practitioner_id, one.room_id), []).append(stretch)
+    for (practitioner, room), stretches in touched.items():
+        used = {"practitioner": practitioner, "room": room}
+        for start, stop in _merged(stretches, NEAR):
+            connection().execute(BUMP, used)
+            connection().execute(TOUCH, used | {"start": start, "stop": stop})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -13,15 +13,14 @@ from sqlalchemy.orm import Mapped, mapped_column
 from booking.domain.access import WORKER
 from booking.domain.appointment import OPEN, Status
 from booking.domain.audit import Kind, of_visit, thing
-from booking.domain.moving import FULL, TICK_SECONDS, Book
-from booking.domain.time import instant_of, tick_of
+from booking.domain.moving import FULL, Book, stay
+from booking.domain.plan import Plan, shape, stages_for
+from booking.domain.time import Window, instant_of, tick_of
 from booking.store import audit
 from booking.store.appointment import Appointment, Change
 from booking.store.base import Base, connection, dialect, insert_or_ignore, settings, table
 from booking.store.hold import GRACE, Hold, HoldTick
 from booking.store.patient import Patient
-
-ASKED = 500  # values in one question
 
 
 class Imported(Base):
@@ -50,17 +49,10 @@ def digest(*facts: object) -> str:
     return hmac.digest(key, "\n".join(map(str, facts)).encode(), "sha256").hex()[:32]
 
 
-def known(clinic_id: int, digests: Collection[str]) -> set[str]:
-    """Those of the digests whose rows were taken over before."""
-    query = sa.select(imported.c.digest).where(
-        imported.c.clinic_id == clinic_id, imported.c.digest.in_(sa.bindparam("some", expanding=True))
-    )
-    wanted = list(digests)
-    return {
-        found
-        for start in range(0, len(wanted), ASKED)
-        for found in connection().execute(query, {"some": wanted[start : start + ASKED]}).scalars()
-    }
+def known(clinic_id: int) -> set[str]:
+    """The digests of the rows that were taken over before: all of them, since asking for some thousand takes longer."""
+    query = sa.select(imported.c.digest).where(imported.c.clinic_id == clinic_id)
+    return set(connection().execute(query).scalars())
 
 
 class Same(NamedTuple):
@@ -74,47 +66,63 @@ class Same(NamedTuple):
 
 def visits(clinic_id: int, since: datetime, until: datetime) -> set[Same]:
     """The visits that start between two instants, both included."""
-    query = (
-        sa.select(patient.c.identity, appointment.c.starts_at, appointment.c.service_id, appointment.c.practitioner_id)
-        .join(patient, patient.c.id == appointment.c.patient_id)
-        .where(appointment.c.clinic_id == clinic_id, appointment.c.starts_at.between(since, until))
-    )
-    return {Same(*row) for row in connection().execute(query)}
+    people = sa.select(patient.c.id, patient.c.identity).where(patient.c.clinic_id == clinic_id)
+    identity = dict(connection().execute(people).all())
+    query = sa.select(
+        appointment.c.patient_id, appointment.c.starts_at, appointment.c.service_id, appointment.c.practitioner_id
+    ).where(appointment.c.clinic_id == clinic_id, appointment.c.starts_at.between(since, until))
+    # Joined here: a database that has not counted its rows since the last import joins them one by one.
+    return {Same(identity[who], *rest) for who, *rest in connection().execute(query)}
 
 
-def identities(clinic_id: int, wanted: Collection[str]) -> set[str]:
-    """Those of the patients' identities that the clinic has."""
-    query = sa.select(patient.c.identity).where(
-        patient.c.clinic_id == clinic_id, patient.c.identity.in_(sa.bindparam("some", expanding=True))
-    )
-    asked = list(wanted)
-    return {
-        found
-        for start in range(0, len(asked), ASKED)
-        for found in connection().execute(query, {"some": asked[start : start + ASKED]}).scalars()
-    }
+def identities(clinic_id: int) -> set[str]:
+    """The identities of the clinic's patients."""
+    query = sa.select(patient.c.identity).where(patient.c.clinic_id == clinic_id)
+    return set(connection().execute(query).scalars())
 
 
-def book(clinic_id: int, places: dict[int, int], now: datetime) -> Book:
-    """The time that is taken from `now` on. Imported visits of odd length use their first and last tick in part."""
+def book(plan: Plan, now: datetime, window: Window | None = None) -> Book:
+    """The time that is taken from `now` on, or within a window of ticks. Imported visits that don't begin and end with
+    a tick use some of theirs in part."""
     held, ticks = table(Hold), table(HoldTick)
-    query = (
-        sa.select(ticks.c.actor_id, ticks.c.tick, held.c.starts_at, held.c.ends_at)
-        .join(held, held.c.id == ticks.c.hold_id)
-        .where(
-            ticks.c.clinic_id == clinic_id,
-            ticks.c.tick >= tick_of(now),
-            sa.or_(ticks.c.expires_at.is_(None), ticks.c.expires_at > now - GRACE),
-        )
-    )
-    found = Book(places)
-    for actor, tick, starts_at, ends_at in connection().execute(query):
-        at = instant_of(tick)
-        since = max(int((starts_at - at).total_seconds()), 0)
-        until = int((ends_at - at).total_seconds())
-        # What lies after the patient's end is turnover, of whole ticks.
-        found.take(actor, [(tick, since, until if 0 < until < TICK_SECONDS else FULL[1])])
+    asked = [
+        ticks.c.clinic_id == plan.clinic,
+        ticks.c.tick >= (window.start if window else tick_of(now)),
+        sa.or_(ticks.c.expires_at.is_(None), ticks.c.expires_at > now - GRACE),
+    ]
+    if window:
+        asked += [ticks.c.actor_id.in_([*plan.practitioners, *plan.rooms]), ticks.c.tick < window.stop]
+    columns = (held.c.service_id, held.c.new_patient, held.c.practitioner_id, held.c.room_id)
+    visits = sa.select(held.c.id, held.c.starts_at, held.c.ends_at, *columns)
+    in_part: dict[tuple[int, int, int], tuple[int, int]] = {}
+    since = window.start if window else tick_of(now)
+    for id, starts_at, ends_at, *what in connection().execute(
+        visits.where(held.c.clinic_id == plan.clinic, held.c.last_tick >= since)
+    ):
+        if not _is_whole(starts_at) or not _is_whole(ends_at):
+            in_part |= {(id, actor, tick): used for actor, tick, used in _parts(plan, starts_at, ends_at, *what)}
+    found = Book({room.id: room.places for room in plan.rooms.values()})
+    for actor, tick, hold in connection().execute(
+        sa.select(ticks.c.actor_id, ticks.c.tick, ticks.c.hold_id).where(*asked)
+    ):
+        found.take(actor, ((tick, *in_part.get((hold, actor, tick), FULL)),))
     return found
+
+
+def _is_whole(instant: datetime) -> bool:
+    return instant == instant_of(tick_of(instant))
+
+
+def _parts(
+    plan: Plan, starts_at: datetime, ends_at: datetime, service: int, new: bool, practitioner: int, room: int | None
+) -> Iterator[tuple[int, int, tuple[int, int]]]:
+    """Actor, tick and from which to which second of it, as the import of a visit counted it."""
+    if known := plan.services.get(service):
+        length = round((ends_at - starts_at).total_seconds() / 60)
+        when = stay(starts_at, shape(stages_for(known, new)), length)
+        for actor, stretches in ((practitioner, when.practitioner), (room, when.room)):
+            if actor is not None:
+                yield from ((actor, tick, (since, until)) for tick, since, until in when.pieces(stretches))
 
 
 def busy(clinic_id: int, now: datetime) -> dict[str, list[tuple[datetime, datetime]]]:
@@ -169,6 +177,13 @@ def remember(clinic_id: int, digests: Iterable[str], now: datetime) -> set[str]:
     return set(connection().execute(REMEMBER[dialect()], rows).scalars()) if rows else set()
 
 
-def forget(clinic_id: int, digest: str) -> None:
-    """Let this row be taken over another time."""
-    connection().execute(FORGET, {"clinic": clinic_id, "digest": digest})
+def forget(clinic_id: int, digests: Collection[str]) -> None:
+    """Let these rows be taken over another time."""
+    if digests:
+        connection().execute(FORGET, [{"clinic": clinic_id, "digest": digest} for digest in digests])
+
+
+def take_back(ids: Collection[int]) -> None:
+    """Delete visits that were added a moment ago, in this transaction, and got no time."""
+    if ids:
+        connection().execute(sa.delete(appointment).where(appointment.c.id.in_(ids)))

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from booking.domain.appointment import OVER
 from booking.domain.plan import Shape
-from booking.domain.time import tick_after, tick_of
+from booking.domain.time import TICK, tick_after, tick_of
 from booking.store.appointment import Appointment
 from booking.store.base import db
 from booking.store.hold import Candidate, Hold, HoldTick, Wanted
@@ -47,6 +47,7 @@ def longer(hold: Hold, by: int) -> Wanted:
         start=start,
         shape=shape,
         candidates=(Candidate(hold.practitioner_id, hold.location_id, rooms),),
+        exact=(hold.starts_at, hold.ends_at + by * TICK),
     )
 
 

@@ -11,10 +11,13 @@ from flask import Flask
 
 from booking.actions import appointment as appointments
 from booking.actions import importing
+from booking.actions import visit as day_of
 from booking.domain.access import Caller
+from booking.domain.appointment import Status
 from booking.domain.moving import Fate
 from booking.formats import visits_table
 from booking.store import audit, invariants, patient
+from booking.store import hold as holds
 from booking.store.appointment import Appointment, note_of
 from booking.store.base import Base, db
 from booking.store.hold import Hold, HoldTick
@@ -157,6 +160,94 @@ def test_who_takes_the_time_meanwhile_keeps_it(app: Flask, make: Make) -> None:
     with app.app_context():
         assert [late.line for late in importing.write(make.elm, batch, now=make.now)] == [2]
         assert [verdict.fate for verdict in examined(make, ROWS[0])] == [Fate.CLASH]
+        assert broken(make) == []
+
+
+@pytest.mark.usefixtures("both_databases")
+def test_one_of_a_batch_loses_its_time_and_the_others_are_written(app: Flask, make: Make) -> None:
+    rows = [f"2027-01-12 {hour:02}:00,visit,bo,Patient {hour},,,,,,," for hour in range(9, 15)]
+    with app.app_context():
+        [batch] = importing.batches(examined(make, *rows))
+    make.appointment("Tue 11:00")
+    with app.app_context():
+        assert [late.line for late in importing.write(make.elm, batch, now=make.now)] == [4]
+        assert [f"{visit.start_time:%H}" for visit in visits()] == ["09", "10", "11", "12", "13", "14"]
+        assert [verdict.fate for verdict in examined(make, *rows)].count(Fate.KNOWN) == 5
+        assert broken(make) == []
+
+
+@pytest.mark.usefixtures("both_databases")
+def test_a_visit_that_got_no_time_is_not_written(app: Flask, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody took it without asking: the table's key finds that only after the visit was written."""
+    rows = [f"2027-01-12 {hour:02}:00,visit,bo,Patient {hour},,,,,,," for hour in (9, 10, 11)]
+    with app.app_context():
+        [batch] = importing.batches(examined(make, *rows))
+    make.appointment("Tue 10:00")
+    with app.app_context():
+        with monkeypatch.context() as patch:
+            patch.setattr(holds, "_seats", lambda *_, **__: {})
+            assert [late.line for late in importing.write(make.elm, batch, now=make.now)] == [3]
+        assert len(visits()) == 3
+        assert [verdict.fate for verdict in examined(make, *rows)] == [Fate.KNOWN, Fate.CLASH, Fate.KNOWN]
+        assert broken(make) == []
+
+
+def test_who_only_shares_a_tick_gets_no_time_that_was_taken_meanwhile(app: Flask, make: Make) -> None:
+    first, second = ("2027-01-12 09:02,visit,bo,Eve Adams,,,,,,,30", "2027-01-12 09:32,visit,bo,Uma Thorne,,,,,,,")
+    with app.app_context():
+        assert imported(make, first) == [Fate.IMPORTED]
+        [batch] = importing.batches(examined(make, second))
+        assert [verdict.fate for verdict in batch] == [Fate.SHARED]
+    make.appointment("Tue 10:00")
+    with app.app_context():
+        assert [late.line for late in importing.write(make.elm, batch, now=make.now)] == [2]
+        assert [visit.start_time.minute for visit in visits()] == [2, 0]
+        assert broken(make) == []
+
+
+def test_a_file_in_two_halves_is_what_the_whole_is(app: Flask, make: Make) -> None:
+    """Odd starts of a visit in stages: the practitioner is there for ten minutes, and again before the end."""
+    rows = (
+        "2027-01-12 09:02,needles,bo,Eve Adams,,,,,,,",
+        "2027-01-12 09:12,needles,bo,Uma Thorne,,,,,,,",
+        "2027-01-12 09:22,needles,bo,Ida Rhodes,,,,,,,",
+    )
+    with app.app_context():
+        whole = [verdict.fate for verdict in examined(make, *rows)]
+        assert imported(make, rows[0]) == whole[:1]
+        assert imported(make, *rows)[1:] == whole[1:] == [Fate.SHARED, Fate.SHARED]
+        assert {visit.start_time.minute for visit in visits()} == {2, 12, 22}
+        assert broken(make) == []
+
+
+@pytest.mark.usefixtures("both_databases")
+@pytest.mark.parametrize(("service", "minutes"), [("visit", 17), ("needles", "")])
+def test_undoing_a_move_gives_back_the_very_minutes(app: Flask, make: Make, service: str, minutes: int | str) -> None:
+    with app.app_context():
+        assert imported(make, f"2027-01-12 10:03,{service},bo,Eve Adams,,,,,,,{minutes}") == [Fate.IMPORTED]
+        [visit] = visits()
+        before = (visit.starts_at, visit.ends_at, visit.start_time, taken())
+        appointments.reschedule(make.elm, visit.public_id, make.at("Tue 14:00"), by=CY, now=make.now)
+        assert taken() != before[3]
+        visit = appointments.undo_move(make.elm, visit.public_id, by=CY, now=make.now)
+        assert (visit.starts_at, visit.ends_at, visit.start_time, taken()) == before
+        assert broken(make) == []
+
+
+def taken() -> list[tuple[int, int, int]]:
+    query = sa.select(HoldTick.actor_id, HoldTick.tick, HoldTick.seat)
+    return [(actor, tick, seat) for actor, tick, seat in db.session.execute(query.order_by(*query.selected_columns))]
+
+
+def test_a_visit_of_odd_minutes_stays_longer_without_moving(app: Flask, make: Make) -> None:
+    later = make.at("Tue 10:05")
+    with app.app_context():
+        imported(make, "2027-01-12 10:03,visit,bo,Eve Adams,,,,,,,17")
+        [visit] = visits()
+        starts_at, ends_at = visit.starts_at, visit.ends_at
+        day_of.note(make.elm, visit.public_id, Status.CHECKED_IN, by=CY, now=later)
+        visit = day_of.extend(make.elm, visit.public_id, by=CY, now=later)
+        assert (visit.starts_at, visit.ends_at) == (starts_at, ends_at + timedelta(minutes=10))
         assert broken(make) == []
 
 

@@ -97,8 +97,9 @@ def test_a_practitioner_is_known_by_address_and_is_not_the_patient() -> None:
     assert (row.location, row.status) == ("", "")
 
 
-def test_a_calendar_called_after_a_practitioner_is_theirs() -> None:
-    assert read((*NINE, "SUMMARY:Ada"), head=["X-WR-CALNAME:Dee Marsh"])[0].practitioner == "Dee Marsh"
+@pytest.mark.parametrize("name", ["Dee Marsh", "Elm Clinic - dee marsh", "Appointments (Dee Marsh)"])
+def test_a_calendar_called_after_a_practitioner_is_theirs(name: str) -> None:
+    assert read((*NINE, "SUMMARY:Ada"), head=[f"X-WR-CALNAME:{name}"])[0].practitioner == "Dee Marsh"
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from flask import current_app
 
 from booking.actions import appointment as actions
+from booking.actions import importing
 from booking.actions import slot as slots
 from booking.domain.access import Caller
 from booking.domain.availability import Window
@@ -78,6 +79,26 @@ def test_whatever_happens_the_remembered_diary_is_what_the_database_says(make: M
             assert levels(make) == as_read_anew(make)
     assert len(visits) > 5
     assert levels(make) == as_read_anew(make)
+
+
+@pytest.mark.usefixtures("both_databases")
+def test_what_many_visits_touched_at_once_is_read_again(make: Make) -> None:
+    luck = random.Random(3)
+    actors = db.session.scalars(sa.select(Actor.id).where(Actor.clinic_id == make.elm)).all()
+    for n in range(6):
+        before = levels(make)
+        rows = []
+        for k in range(8):
+            start = make.at(f"{luck.choice(DAYS[:5])} {luck.randint(9, 16):02}:00", weeks=luck.randint(1, 3))
+            what = luck.choice(["visit,bo", "needles,bo", "visit,dee"])
+            rows.append(f"{start.isoformat()},{what},Patient {n} {k}")
+        table = importing.read("\n".join(["start,service,practitioner,name", *rows]).encode(), make.elm)
+        for batch in importing.batches(importing.examine(make.elm, table.rows, now=make.now)):
+            importing.write(make.elm, batch, now=make.now)
+        assert before != levels(make) == as_read_anew(make)
+    raised = db.session.scalars(sa.select(Actor.revision).where(Actor.id.in_(actors))).all()
+    assert 0 < max(raised) - 1 <= db.session.scalars(sa.select(sa.func.count()).select_from(Touched)).one()
+    assert max(raised) < diary.MENDED, "else this test reads all anew"
 
 
 def test_only_what_was_touched_is_read_again(make: Make) -> None:
