@@ -185,10 +185,12 @@ def _described(text: str) -> dict[str, str]:
         if not value and heading in OF_PATIENT | OF_PRACTITIONER:
             about = heading
             continue
-        if not value and LABELS.get(heading) == "note":
-            about = "note"
+        if not value and (LABELS.get(heading) == "note" or heading.endswith("?")):
+            about = "note"  # what a booking page asked, and what was answered
             continue
         if about == "note":
+            if "://" in line:
+                continue  # the program's own links
             found["note"] = f"{found.get('note', '')}\n{line}".strip()
             continue
         column = LABELS.get(heading, "") if colon else ""

@@ -89,6 +89,12 @@ def test_what_stands_below_a_heading_of_notes_is_the_note() -> None:
     assert read(EASY)[0].note == "By the window"
 
 
+def test_what_a_patient_answered_to_a_booking_pages_question_is_the_note() -> None:
+    asked = "DESCRIPTION:<b>Booked by</b><br>Ada Lovelace<br>ada@example.com<br><b>Anything we should know?</b><br>"
+    [row] = read((*NINE, "SUMMARY:Visit", f"{asked}I use a cane<br>Change it: https://calendar.example/x"))
+    assert (row.name, row.email, row.note) == ("Ada Lovelace", "ada@example.com", "I use a cane")
+
+
 def test_a_practitioner_is_known_by_address_and_is_not_the_patient() -> None:
     [row] = read(
         (*NINE, "SUMMARY:Ada", "ATTENDEE:mailto:Dee@elm.example", "DESCRIPTION:Location: a link\\nStatus: new")
