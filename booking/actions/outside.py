@@ -6,24 +6,28 @@ about the time that is taken.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from sqlalchemy.exc import DBAPIError
 
 from booking import fetch
 from booking.domain import opening
 from booking.domain.access import Caller, new_id
 from booking.domain.audit import Action
-from booking.domain.errors import Invalid, NotFound
+from booking.domain.errors import Busy, Invalid, NotFound
 from booking.domain.outside import Fault, Unreadable, next_try, span
 from booking.fetch import Fetched, Source
 from booking.formats import busy
-from booking.formats.busy import Busy
 from booking.store import audit, diary, hold, outside
 from booking.store.base import db, rest, settings, transaction
 from booking.store.clinic import bump_board
 from booking.store.outside import OutsideCalendar, Place
 from booking.store.practitioner import Actor
+
+log = logging.getLogger(__name__)
 
 MOST = 5  # calendars of one practitioner
 LEASE = timedelta(minutes=10)  # after which another worker tries what one has begun
@@ -86,6 +90,11 @@ def read_due(now: datetime) -> bool:
         found = _busy(claim, fetched.calendars, now) if fetched else None
     except Unreadable as unreadable:
         _failed(claim, unreadable.fault, now)
+    except (DBAPIError, Busy):
+        raise
+    except Exception as error:  # whatever a stranger's server sends, the other calendars are read
+        log.error("a calendar can't be dealt with: %s", type(error).__name__)
+        _failed(claim, Fault.NO_CALENDAR, now)
     else:
         _succeeded(claim, fetched, found, now)
     return True
@@ -139,7 +148,7 @@ def _fetched(claim: Claim, now: datetime) -> Fetched | None:
     )
 
 
-def _busy(claim: Claim, calendars: Sequence[bytes], now: datetime) -> Busy:
+def _busy(claim: Claim, calendars: Sequence[bytes], now: datetime) -> busy.Busy:
     since, until = span(now)
 
     def ours(uids: Collection[str]) -> set[str]:
@@ -151,7 +160,7 @@ def _busy(claim: Claim, calendars: Sequence[bytes], now: datetime) -> Busy:
 
 
 @transaction
-def _succeeded(claim: Claim, fetched: Fetched | None, found: Busy | None, now: datetime) -> None:
+def _succeeded(claim: Claim, fetched: Fetched | None, found: busy.Busy | None, now: datetime) -> None:
     calendar = _locked(claim)
     if calendar is None:
         return

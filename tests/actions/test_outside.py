@@ -22,6 +22,7 @@ from booking.domain.availability import Wish
 from booking.domain.errors import Invalid, NotFound, SlotTaken
 from booking.domain.outside import EVERY
 from booking.domain.time import Window, tick_of
+from booking.formats import busy
 from booking.store import audit, outside
 from booking.store import hold as holds
 from booking.store.base import db
@@ -260,15 +261,37 @@ def test_two_workers_read_it_once_and_a_dead_one_is_stood_in_for(own: Own, monke
     own.add()
 
     def die(*_: Any, **__: Any) -> None:
-        raise MemoryError
+        raise SystemExit
 
     with own.app.app_context(), monkeypatch.context() as patch:
         patch.setattr("booking.fetch.fetch", die)
-        with pytest.raises(MemoryError):
+        with pytest.raises(SystemExit):
             actions.read_due(own.now)
     assert own.read() == 0
     assert own.read(actions.LEASE) == 1
     assert "10:00" not in own.offered()
+
+
+def test_a_calendar_that_breaks_the_reader_is_told_and_the_others_are_read(
+    own: Own, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    own.add()
+    own.server.answers["/other.ics"] = answer(200, calendar("DTSTART:20270111T090000Z\nDURATION:PT30M"))
+    own.add(f"{own.server.origin}/other.ics")
+    read = busy.read
+
+    def broken(contents: Any, **more: Any) -> busy.Busy:
+        if b"T100000Z" in b"".join(contents):
+            raise RecursionError("of Bo's dentist")
+        return read(contents, **more)
+
+    monkeypatch.setattr(busy, "read", broken)
+    assert own.read() == 2
+    assert own.offered() == CLOCKS[1:]
+    with own.app.app_context():
+        assert [one.fault for one in outside.of_clinic(own.elm)] == ["no-calendar", None]
+    assert "RecursionError" in caplog.text
+    assert "dentist" not in caplog.text
 
 
 def test_what_is_removed_while_it_is_read_stays_removed(own: Own) -> None:

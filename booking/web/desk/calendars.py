@@ -207,7 +207,7 @@ def fault_words(fault: Fault) -> str:
         case Fault.SILENT:
             return _("The server does not answer.")
         case Fault.CERTIFICATE:
-            return _("The server can’t prove that it is the right one.")
+            return _("There is no secure connection: the server can’t prove that it is the right one.")
         case Fault.DENIED:
             return _("The server lets nobody in with this address, name and password.")
         case Fault.GONE:
@@ -217,6 +217,6 @@ def fault_words(fault: Fault) -> str:
         case Fault.TOO_LARGE:
             return _("The calendar is too large.")
         case Fault.NO_CALENDAR:
-            return _("What is there is no calendar.")
+            return _("What is there is no calendar that can be understood.")
         case Fault.TOO_MUCH:
             return _("Its events repeat more than can be worked out.")
