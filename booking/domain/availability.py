@@ -400,10 +400,10 @@ def _roomy(ask: _Ask, room: int) -> int:
 
 def _practitioner_masks(ask: _Ask, practitioner: int) -> Masks:
     """The practitioner has no other visit during the stretches of this one, and is not elsewhere during the stay."""
-    return {
-        ReasonCode.TAKEN: clear(ask.everything ^ ask.levels[practitioner][0], ask.shape.practitioner),
-        ReasonCode.BUSY_OUTSIDE: runs(ask.everything ^ ask.outside[practitioner], ask.shape.stay),
-    }
+    masks = {ReasonCode.TAKEN: clear(ask.everything ^ ask.levels[practitioner][0], ask.shape.practitioner)}
+    if away := ask.outside[practitioner]:
+        masks[ReasonCode.BUSY_OUTSIDE] = runs(ask.everything ^ away, ask.shape.stay)
+    return masks
 
 
 def _starts(plan: Plan, taken: Taken, wish: Wish, window: Window, now: datetime) -> dict[tuple[int, int], int]:
