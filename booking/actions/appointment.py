@@ -95,7 +95,8 @@ def _book(
     appointments.record(appointment, None, by=by, now=now, reason=squeeze, squeezed=bool(squeeze))
     if key:
         access.remember(clinic_id, key, appointment.id, now)
-    transition.tell(clinic, appointment, person.email, None, by=by, now=now)
+    # The record's address, as every later mail has it: a merged record has another than was typed.
+    transition.tell(clinic, appointment, patient.address(appointment.patient_id), None, by=by, now=now)
     return appointment
 
 

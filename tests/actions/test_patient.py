@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from flask import Flask
 from icalendar import Calendar
 
+from booking.actions import appointment as appointments
 from booking.actions import outbox as sending
 from booking.actions import patient as actions
 from booking.domain.access import Caller
@@ -263,6 +264,22 @@ def test_moved_visits_are_mailed_to_the_kept_address_and_back_and_their_links_go
 
 
 @pytest.mark.usefixtures("both_databases")
+def test_what_is_booked_in_the_name_of_a_merged_record_is_mailed_where_the_kept_one_is(
+    app: Flask, make: Make, cy: Caller, mailbox: Mailbox, deliver: Callable[[], int]
+) -> None:
+    kept = make.appointment("Tue 09:00", person=make.person(email=NEW))
+    merged = make.appointment("Wed 09:00")
+    with app.app_context():
+        actions.merge(make.elm, record_of(kept).public_id, record_of(merged).public_id, by=cy, now=make.now)
+    visit = make.appointment("Thu 09:00")
+    deliver()
+    with app.app_context():
+        appointments.cancel(make.elm, visit.public_id, by=cy, now=make.now + timedelta(minutes=2))
+        sending.deliver(make.now + timedelta(minutes=2))
+    told = {to: [method for method, uid, _ in events(mailbox.to(to)) if uid == visit.uid] for to in (OLD, NEW)}
+    assert told == {OLD: [], NEW: ["REQUEST", "CANCEL"]}
+
+
 def test_of_two_merges_at_once_one_wins(app: Flask, make: Make, cy: Caller) -> None:
     visits = [
         make.appointment(starts, person=make.person(name))
