@@ -267,7 +267,7 @@ def claim(now: datetime) -> Claim | None:
     waits = sa.exists().where(
         earlier.appointment_id == Message.appointment_id,
         earlier.role == Message.role,
-        earlier.address == Message.address,
+        sa.func.lower(earlier.address) == sa.func.lower(Message.address),
         earlier.state == "queued",
         earlier.id < Message.id,
     )
@@ -320,7 +320,7 @@ def first_id(claim: Claim) -> str:
         .where(
             Message.appointment_id == claim.appointment_id,
             Message.role == claim.role,
-            Message.address == claim.address,
+            _is_to(claim.address),
             Message.state == "sent",
             Message.id < claim.id,
         )
@@ -430,7 +430,7 @@ def _superseded(appointment: Appointment, role: Recipient, address: str, now: da
         .where(
             Message.appointment_id == appointment.id,
             Message.role == role.value,
-            Message.address == address,
+            _is_to(address),
             Message.state == "queued",
             sa.or_(Message.method.is_(None), Message.method != Method.CANCEL.value),
             _free(now),
@@ -455,7 +455,7 @@ def _told(appointment: Appointment, role: Recipient, address: str) -> Told:
         .where(
             Message.appointment_id == appointment.id,
             Message.role == role.value,
-            Message.address == address,
+            _is_to(address),
             Message.state != "failed",
         )
         .order_by(Message.id)
@@ -469,6 +469,11 @@ def _told(appointment: Appointment, role: Recipient, address: str) -> Told:
         elif attempts and told is Told.NOTHING:
             told = Told.MAIL
     return told
+
+
+def _is_to(address: str) -> sa.ColumnElement[bool]:
+    """The same mailbox: nobody tells theirs from one in capitals, which phones' keyboards write."""
+    return sa.func.lower(Message.address) == address.lower()
 
 
 def _free(now: datetime) -> sa.ColumnElement[bool]:

@@ -14,6 +14,7 @@ from icalendar import Calendar
 from booking import mail
 from booking.actions import appointment as appointments
 from booking.actions import outbox as sending
+from booking.actions import patient as patients
 from booking.domain.access import PATIENT, Caller
 from booking.domain.message import Facts, Kind, Link, Recipient
 from booking.settings import Settings
@@ -22,6 +23,7 @@ from booking.store.appointment import Appointment
 from booking.store.base import db, transaction
 from booking.store.clinic import Clinic
 from booking.store.outbox import Message
+from booking.store.patient import Patient
 from tests.cast import Make
 from tests.servers.smtp import Mailbox
 
@@ -324,6 +326,22 @@ def test_another_practitioner_takes_the_visit_over(make: Make, mailbox: Mailbox,
     assert found is not None
     assert (found["METHOD"], found["SEQUENCE"]) == ("REQUEST", 1)
     assert "Dee Marsh" in found["DESCRIPTION"]
+
+
+def test_an_address_in_capitals_is_the_same_calendar(
+    app: Flask, make: Make, mailbox: Mailbox, deliver: Deliver, act: Act
+) -> None:
+    visit = make.appointment("Wed 10:00", person=make.person(email="Ada@Example.com"))
+    deliver()
+    with app.app_context():
+        someone = db.session.get_one(Patient, visit.patient_id)
+        patients.change(make.elm, someone.public_id, make.person(), expected=someone.version, by=CY, now=make.now)
+    act(appointments.reschedule, visit, make.at("Wed 11:00"), minutes=1)
+    deliver(1)
+    act(appointments.cancel, visit, minutes=2)
+    deliver(2)
+    assert methods(mailbox.to("Ada@Example.com") + mailbox.to(ADA)) == ["REQUEST", "REQUEST", "CANCEL"]
+    assert mailbox.to(ADA)[0]["Subject"].startswith("Moved to ")
 
 
 def test_a_clinic_that_wants_it_hears_of_visits_by_patients_alone(
