@@ -238,6 +238,8 @@ def _as_told(claim: Claim, kind: Kind, role: Recipient, facts: Facts, now: datet
             location=was.location,
             practitioner=was.practitioner,
         )
+    if kind is Kind.ELSEWHERE and role is Recipient.PATIENT:
+        found = replace(found, manage_url="")  # whoever reads there has no say in the visit any more
     return found
 
 

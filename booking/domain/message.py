@@ -264,7 +264,7 @@ class Visit:
     ends_at: datetime
     practitioner: str
     patient: str
-    manage_url: str  # where its reader may see and change it: the patient's page, or the desk's
+    manage_url: str  # where its reader may see and change it: the patient's page, or the desk's; empty for who may not
     reference: str
     uid: str
     sequence: int

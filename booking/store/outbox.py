@@ -117,6 +117,10 @@ def tell(
     The appointment's row has its new status, times, SEQUENCE and stamp already. The patient is written to in the
     visit's language, everybody else in `language`.
     """
+    was = facts.was
+    if transition.address_changed and was and was.patient_address:
+        # What waits for the old address is written from the rows of now, the new link among them.
+        _superseded(appointment, Recipient.PATIENT, was.patient_address, now)
     for notice in notices(transition):
         _tell(appointment, notice, addresses, language, facts, now, due_at or now, is_first=transition.old is None)
     if kind := by_phone(transition):

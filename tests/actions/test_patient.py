@@ -65,6 +65,12 @@ def events(mails: list[EmailMessage]) -> list[tuple[str, str, int]]:
     return found
 
 
+def text_of(mail: EmailMessage) -> str:
+    """All that a mail says, its calendar's lines unfolded."""
+    parts = [part.get_payload(decode=True) for part in mail.walk() if not part.is_multipart()]
+    return "\n".join(part.decode().replace("\r\n ", "") for part in parts if isinstance(part, bytes))
+
+
 def broken(make: Make) -> list[str]:
     return [name for name, faults in invariants.faults(0) if faults and "hold" not in name]
 
@@ -114,6 +120,25 @@ def test_a_request_and_a_visit_without_mail_follow_too(
     assert events(mailbox.to(NEW)) == []
     with app.app_context():
         assert db.session.get_one(Appointment, visit.id).status == Status.PENDING
+
+
+@pytest.mark.parametrize("confirmation", ["instant", "request"])
+def test_the_old_address_is_not_sent_the_new_link(
+    app: Flask, make: Make, cy: Caller, mailbox: Mailbox, deliver: Callable[[], int], confirmation: str
+) -> None:
+    make.clinic(confirmation=confirmation)
+    told = make.appointment("Tue 10:00")
+    deliver()
+    waiting = make.appointment("Wed 10:00")
+    with app.app_context():
+        someone = record_of(told)
+        person = make.person(email=NEW)
+        actions.change(make.elm, someone.public_id, person, expected=someone.version, by=cy, now=make.now)
+        links = [make.link(db.session.get_one(Appointment, visit.id)) for visit in (told, waiting)]
+    deliver()
+    said = {to: "".join(text_of(mail) for mail in mailbox.to(to)) for to in (OLD, NEW)}
+    assert [link in said[NEW] for link in links] == [True, True]
+    assert [link in said[OLD] for link in links] == [False, False]
 
 
 def test_a_new_name_mails_nobody_and_finds_the_patient(
