@@ -15,7 +15,9 @@ from booking import mail
 from booking.actions import appointment as appointments
 from booking.actions import outbox as sending
 from booking.actions import patient as patients
+from booking.actions import visit as day
 from booking.domain.access import PATIENT, Caller
+from booking.domain.appointment import Status
 from booking.domain.message import Facts, Kind, Link, Recipient
 from booking.settings import Settings
 from booking.store import outbox
@@ -326,6 +328,27 @@ def test_another_practitioner_takes_the_visit_over(make: Make, mailbox: Mailbox,
     assert found is not None
     assert (found["METHOD"], found["SEQUENCE"]) == ("REQUEST", 1)
     assert "Dee Marsh" in found["DESCRIPTION"]
+
+
+@pytest.mark.parametrize("end", [appointments.cancel, day.enter_in_error])
+def test_what_goes_after_the_patient_came_leaves_the_calendars_too(
+    make: Make, mailbox: Mailbox, deliver: Deliver, act: Act, end: Any
+) -> None:
+    visit = make.appointment("Mon 10:00")
+    deliver()
+    act(day.note, visit, Status.ARRIVED, by=CY, minutes=60)
+    act(end, visit, by=CY, minutes=61)
+    deliver(61)
+    for address in (ADA, BO):
+        events = [found for one in mailbox.to(address) if (found := event(one))]
+        assert [(found["METHOD"], found["SEQUENCE"]) for found in events] == [("REQUEST", 0), ("CANCEL", 1)]
+
+
+def test_who_is_here_needs_no_call(make: Make, act: Act, rows: Rows) -> None:
+    visit = make.appointment("Mon 10:00", person=make.person(email=None, phone="+442079460123"))
+    act(day.note, visit, Status.ARRIVED, by=CY, minutes=60)
+    act(appointments.cancel, visit, by=CY, minutes=61)
+    assert rows("") == []
 
 
 def test_an_address_in_capitals_is_the_same_calendar(
