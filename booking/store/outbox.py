@@ -204,13 +204,15 @@ def take_back(appointment: int, *, after: int, at: datetime) -> bool:
     """Undo what a change at that instant put into the outbox: every message about the visit that is newer than
     `after`. Those that it made superfluous wait again.
 
-    False, and nothing is done, if one of them may have been heard of.
+    False, and nothing is done, if one of them may have been heard of, or if something else was said since.
     """
     of_visit = sa.select(Message).where(Message.appointment_id == appointment).order_by(Message.id)
     query = of_visit.where(sa.or_(Message.id > after, Message.state == "superseded"))
     found = list(db.session.scalars(query.with_for_update().execution_options(populate_existing=True)))
     newer = [message for message in found if message.id > after]
     if any(message.attempts or message.phoned_at for message in newer):
+        return False
+    if any(message.created_at != at or message.state == "superseded" for message in newer):
         return False
     for message in newer:
         db.session.delete(message)
