@@ -54,7 +54,7 @@ def deliver(now: datetime, *, limit: int = 200) -> int:
         try:
             taken += _deliver(claim, instant)
         except mail.Unreachable as error:
-            _retry(claim, str(error), instant + SERVER_DOWN)
+            _postpone(claim, str(error), instant + SERVER_DOWN)
             log.warning("mail server can't be reached: %s", error)
             break
     return taken
@@ -299,6 +299,11 @@ def _dropped(claim: Claim, now: datetime) -> None:
 @transaction
 def _retry(claim: Claim, error: str, due_at: datetime) -> None:
     outbox.retry(claim, error, due_at)
+
+
+@transaction
+def _postpone(claim: Claim, error: str, due_at: datetime) -> None:
+    outbox.postpone(claim, error, due_at)
 
 
 def _show(claim: Claim) -> None:

@@ -69,7 +69,7 @@ class Message(Base):
     state: Mapped[str] = mapped_column(sa.String(12), default="queued")
     due_at: Mapped[datetime]
     lease_until: Mapped[datetime | None]
-    attempts: Mapped[int] = mapped_column(default=0)  # also fences a worker that lost its lease
+    attempts: Mapped[int] = mapped_column(default=0)  # tries begun; also fences a worker that lost its lease
     message_id: Mapped[str] = mapped_column(sa.String(120), unique=True)
     content: Mapped[bytes | None]  # sealed bytes, from the first try until a week after the last
     error: Mapped[str | None] = mapped_column(sa.String(300))
@@ -77,6 +77,12 @@ class Message(Base):
     ended_at: Mapped[datetime | None]  # sent, failed or superseded
     phoned_at: Mapped[datetime | None]  # when the desk said by phone what could not be mailed
     phoned_by: Mapped[int | None] = mapped_column(sa.ForeignKey("staff.id"))
+
+    @property
+    def may_be_known(self) -> bool:
+        """Whether somebody may have got it. A try that found no server leaves neither contents nor a lease."""
+        began = self.state != "queued" or self.content is not None or self.lease_until is not None
+        return bool(self.attempts) and began
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +216,7 @@ def take_back(appointment: int, *, after: int, at: datetime) -> bool:
     query = of_visit.where(sa.or_(Message.id > after, Message.state == "superseded"))
     found = list(db.session.scalars(query.with_for_update().execution_options(populate_existing=True)))
     newer = [message for message in found if message.id > after]
-    if any(message.attempts or message.phoned_at for message in newer):
+    if any(message.may_be_known or message.phoned_at for message in newer):
         return False
     if any(message.created_at != at or message.state == "superseded" for message in newer):
         return False
@@ -352,12 +358,19 @@ def failed(claim: Claim, error: str, now: datetime) -> bool:
 
 def dropped(claim: Claim, now: datetime) -> bool:
     """Note that there is nothing left to say. False if the lease was lost."""
-    return _update(claim, state="superseded", ended_at=now, lease_until=None)
+    never_seen = {"attempts": 0} if claim.content is None else {}
+    return _update(claim, state="superseded", ended_at=now, lease_until=None, **never_seen)
 
 
 def retry(claim: Claim, error: str, due_at: datetime) -> bool:
     """Give the lease back; the next try is at `due_at`. False if the lease was lost."""
     return _update(claim, due_at=due_at, lease_until=None, error=error)
+
+
+def postpone(claim: Claim, error: str, due_at: datetime) -> bool:
+    """Like `retry` after a try that got nowhere near a server: what was written for it, nobody has seen."""
+    unseen = {"content": None} if claim.content is None else {}
+    return _update(claim, due_at=due_at, lease_until=None, error=error, **unseen)
 
 
 def settle(clinic_id: int, now: datetime) -> None:
@@ -447,6 +460,7 @@ def _superseded(appointment: Appointment, role: Recipient, address: str, now: da
     )
     messages = list(db.session.scalars(query))
     for message in messages:
+        message.attempts = message.attempts if message.may_be_known else 0
         message.state = "superseded"
         message.ended_at = now
         message.lease_until = None
@@ -457,7 +471,7 @@ def _superseded(appointment: Appointment, role: Recipient, address: str, now: da
 def _told(appointment: Appointment, role: Recipient, address: str) -> Told:
     """What may have reached this recipient. A mail that was tried once may have been taken, whatever was said."""
     query = (
-        sa.select(Message.method, Message.attempts)
+        sa.select(Message)
         .where(
             Message.appointment_id == appointment.id,
             Message.role == role.value,
@@ -465,14 +479,15 @@ def _told(appointment: Appointment, role: Recipient, address: str) -> Told:
             Message.state != "failed",
         )
         .order_by(Message.id)
+        .execution_options(populate_existing=True)
     )
     told = Told.NOTHING
-    for method, attempts in db.session.execute(query):
-        if method == Method.CANCEL.value:
+    for message in db.session.scalars(query):
+        if message.method == Method.CANCEL.value:
             told = Told.MAIL
-        elif attempts and method == Method.REQUEST.value:
+        elif message.may_be_known and message.method == Method.REQUEST.value:
             told = Told.EVENT
-        elif attempts and told is Told.NOTHING:
+        elif message.may_be_known and told is Told.NOTHING:
             told = Told.MAIL
     return told
 

@@ -421,6 +421,23 @@ def test_a_server_that_is_down_delays_mails_by_no_more_than_a_minute(
     assert [row.state for row in rows(ADA)] == ["sent"]
 
 
+def test_who_was_not_reached_is_told_of_no_end(
+    make: Make, deliver: Deliver, act: Act, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing was handed over while the server was down, so there is nothing to cancel."""
+    visit, moved = make.appointment("Wed 10:00"), make.appointment("Thu 10:00")
+    with monkeypatch.context() as down:
+        down.setattr(mail, "send", lambda *_, **__: (_ for _ in ()).throw(mail.Unreachable("ConnectionRefusedError")))
+        deliver()
+        deliver(2)
+    act(appointments.cancel, visit, minutes=3)
+    act(appointments.reschedule, moved, make.at("Thu 11:00"), minutes=3)
+    deliver(3)
+    for address in (ADA, BO):
+        assert [one["Subject"][:3] for one in mailbox.to(address)] == ["Thu" if address == ADA else "New"]
+        assert methods(mailbox.to(address)) == ["REQUEST"]
+
+
 def test_every_retry_sends_the_same_bytes(
     make: Make, mailbox: Mailbox, deliver: Deliver, act: Act, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
