@@ -110,7 +110,10 @@ def visit(appointment: Appointment, language: str, now: datetime) -> Visit:
 
 def _deliver(claim: Claim, now: datetime) -> bool:
     try:
-        content = outbox.content_of(claim) or _written(claim, now)
+        if claim.kind == Kind.REMINDER and not _is_still_to_come(claim, now):
+            content = None  # also where it was written for an earlier try
+        else:
+            content = outbox.content_of(claim) or _written(claim, now)
     except DBAPIError:
         raise  # the database's fault; the lease runs out, and the message is claimed again
     except Exception as error:  # whatever is wrong with one message must not stop the others
@@ -158,8 +161,6 @@ def _written(claim: Claim, now: datetime) -> bytes | None:
         head, text = _about_no_visit(claim, kind, facts)
     else:
         role = Recipient(claim.role)
-        if kind is Kind.REMINDER and not _is_still_to_come(claim, now):
-            return None
         told = _as_told(claim, kind, role, facts, now)
         said = settled(kind, told, facts.was)
         if said is None:
@@ -244,9 +245,11 @@ def _as_told(claim: Claim, kind: Kind, role: Recipient, facts: Facts, now: datet
 
 
 def _is_still_to_come(claim: Claim, now: datetime) -> bool:
-    """Whether a reminder that waited, perhaps for hours, still has something to remind of."""
-    appointment = db.session.get_one(Appointment, claim.appointment_id)
-    return appointment.status == Status.BOOKED and now < appointment.starts_at <= now + BEFORE
+    """Whether a reminder that waited, perhaps for hours, still has something to remind of: the visit as it was when
+    it was queued. After a change another one is queued in its time (`store/outbox.to_remind`)."""
+    visit = db.session.get_one(Appointment, claim.appointment_id)
+    is_the_same = visit.updated_at <= claim.created_at
+    return is_the_same and visit.status == Status.BOOKED and now < visit.starts_at <= now + BEFORE
 
 
 def _name(role: Recipient, told: Visit) -> str:

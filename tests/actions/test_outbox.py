@@ -18,7 +18,7 @@ from booking.actions import patient as patients
 from booking.actions import visit as day
 from booking.domain.access import PATIENT, Caller
 from booking.domain.appointment import Status
-from booking.domain.message import Facts, Kind, Link, Recipient
+from booking.domain.message import Facts, Kind, Link, Recipient, Tell
 from booking.settings import Settings
 from booking.store import outbox
 from booking.store.appointment import Appointment
@@ -436,6 +436,26 @@ def test_who_was_not_reached_is_told_of_no_end(
     for address in (ADA, BO):
         assert [one["Subject"][:3] for one in mailbox.to(address)] == ["Thu" if address == ADA else "New"]
         assert methods(mailbox.to(address)) == ["REQUEST"]
+
+
+@pytest.mark.parametrize("telling", [Tell.NO, None])
+def test_a_reminder_that_could_not_be_sent_in_time_is_given_up(
+    app: Flask, make: Make, deliver: Deliver, act: Act, mailbox: Mailbox, telling: Tell | None
+) -> None:
+    """It was written for the first try; by the next the visit is elsewhere, which nobody was to be told, or begins."""
+    visit = make.appointment("Wed 10:00")
+    deliver()
+    day_before = 60 * 32
+    with app.app_context():
+        assert appointments.remind(make.now + timedelta(minutes=day_before)) == 1
+    mailbox.answer = "451 later"
+    deliver(day_before)
+    mailbox.answer = ""
+    if telling:
+        at = make.at("Wed 11:00")
+        act(appointments.reschedule, visit, at, by=CY, telling=telling, minutes=day_before + 1)
+    deliver(day_before + (5 if telling else 24 * 60))
+    assert len(mailbox.to(ADA)) == 1
 
 
 def test_every_retry_sends_the_same_bytes(
