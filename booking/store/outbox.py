@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from pydantic import TypeAdapter
 from sqlalchemy.orm import Mapped, aliased, mapped_column
 
-from booking.domain.appointment import ASKED, Status
+from booking.domain.appointment import ASKED, NOTED, Status
 from booking.domain.message import (
     Facts,
     Kind,
@@ -20,6 +20,7 @@ from booking.domain.message import (
     Recipient,
     Told,
     Transition,
+    Was,
     as_sent,
     by_phone,
     joined,
@@ -127,8 +128,16 @@ def tell(
     if transition.address_changed and was and was.patient_address:
         # What waits for the old address is written from the rows of now, the new link among them.
         _superseded(appointment, Recipient.PATIENT, was.patient_address, now)
+    is_first, due = transition.old is None, due_at or now
     for notice in notices(transition):
-        _tell(appointment, notice, addresses, language, facts, now, due_at or now, is_first=transition.old is None)
+        address = _address(notice, addresses, was)
+        _tell(appointment, notice, address, language, facts, now, due, is_first=is_first)
+    if was and transition.old in NOTED:
+        # The events of who once was its practitioner and is not told by now: moved without a word, another address,
+        # no invites any more.
+        gone = Notice(Kind.REPLACED, Recipient.PRACTITIONER, Method.CANCEL, former=True)
+        for address in _holders(appointment, but=addresses.get(Recipient.PRACTITIONER, "")):
+            _tell(appointment, gone, address, language, facts, now, due, is_first=False)
     if kind := by_phone(transition):
         put(
             clinic_id=appointment.clinic_id,
@@ -395,7 +404,7 @@ def wipe(ended_before: datetime) -> int:
 def _tell(
     appointment: Appointment,
     notice: Notice,
-    addresses: Mapping[Recipient, str],
+    address: str,
     language: str,
     facts: Facts,
     now: datetime,
@@ -403,18 +412,13 @@ def _tell(
     *,
     is_first: bool,
 ) -> None:
-    was = facts.was
-    address = addresses.get(notice.to, "")
-    uid, sequence = appointment.uid, appointment.sequence
-    if notice.former:
-        if was is None:
-            return
-        address = was.patient_address if notice.to is Recipient.PATIENT else was.practitioner_address
-        if was.uid != uid:
-            # The old event has a life of its own; its end counts on from there.
-            uid, sequence = was.uid, was.sequence + 1
     if not address:
         return
+    was = facts.was
+    uid, sequence = appointment.uid, appointment.sequence
+    if notice.former and was and was.uid != uid:
+        # The old event has a life of its own; its end counts on from there.
+        uid, sequence = was.uid, was.sequence + 1
     unsent = [] if is_first else _superseded(appointment, notice.to, address, now)
     said = as_sent(notice, told=Told.NOTHING if is_first else _told(appointment, notice.to, address))
     if said is None:
@@ -437,6 +441,26 @@ def _tell(
         now=now,
         due_at=due_at,
     )
+
+
+def _address(notice: Notice, addresses: Mapping[Recipient, str], was: Was | None) -> str:
+    if not notice.former:
+        return addresses.get(notice.to, "")
+    if was is None:
+        return ""
+    return was.patient_address if notice.to is Recipient.PATIENT else was.practitioner_address
+
+
+def _holders(appointment: Appointment, *, but: str) -> list[str]:
+    """Other practitioners' addresses whose calendars show the visit."""
+    query = sa.select(Message.address).where(
+        Message.appointment_id == appointment.id,
+        Message.role == Recipient.PRACTITIONER.value,
+        Message.method == Method.REQUEST.value,
+        sa.func.lower(Message.address) != but.lower(),
+    )
+    asked = {address.lower(): address for address in db.session.scalars(query.order_by(Message.id))}.values()
+    return [address for address in asked if _told(appointment, Recipient.PRACTITIONER, address) is Told.EVENT]
 
 
 def _superseded(appointment: Appointment, role: Recipient, address: str, now: datetime) -> list[Message]:

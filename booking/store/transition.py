@@ -168,7 +168,7 @@ def tell(
     name, address = invited(appointment.practitioner_id)
     status = Status(appointment.status)
     moved = was is not None and _where_and_when(was) != _where_and_when(as_it_was(appointment))
-    other_practitioner = was is not None and was.practitioner != name
+    other_practitioner = was is not None and (was.practitioner, was.practitioner_address) != (name, address)
     may_be_undone = by.is_desk and not offered and (moved or other_practitioner) and old == status
     transition = Transition(
         old=old,

@@ -26,6 +26,7 @@ from booking.store.base import db, transaction
 from booking.store.clinic import Clinic
 from booking.store.outbox import Message
 from booking.store.patient import Patient
+from booking.store.practitioner import Actor
 from tests.cast import Make
 from tests.servers.smtp import Mailbox
 
@@ -365,6 +366,28 @@ def test_an_address_in_capitals_is_the_same_calendar(
     deliver(2)
     assert methods(mailbox.to("Ada@Example.com") + mailbox.to(ADA)) == ["REQUEST", "REQUEST", "CANCEL"]
     assert mailbox.to(ADA)[0]["Subject"].startswith("Moved to ")
+
+
+@pytest.mark.parametrize("lost", ["address", "invites", "word"])
+def test_who_was_invited_hears_of_the_end_whatever_came_between(
+    app: Flask, make: Make, mailbox: Mailbox, deliver: Deliver, act: Act, lost: str
+) -> None:
+    visit = make.appointment("Tue 10:00")
+    deliver()
+    if lost == "word":
+        dee = make.wish(practitioner="dee").practitioner
+        act(appointments.reschedule, visit, make.at("Tue 11:00"), by=CY, practitioner=dee, telling=Tell.NO)
+    else:
+        values = {"email": "bo@home.example"} if lost == "address" else {"invites": False}
+        with app.app_context():
+            transaction(db.session.execute)(sa.update(Actor).where(Actor.slug == "bo").values(**values))
+    act(appointments.cancel, visit, by=CY, minutes=1)
+    deliver(1)
+    assert methods(mailbox.to(BO)) == ["REQUEST", "CANCEL"]
+    cancel = event(mailbox.to(BO)[1])
+    assert cancel is not None
+    assert cancel["SEQUENCE"] == (2 if lost == "word" else 1)
+    assert not [one for one in mailbox.to("bo@home.example") if event(one)]
 
 
 def test_a_clinic_that_wants_it_hears_of_visits_by_patients_alone(
