@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from booking import mail
 from booking.domain.access import token
-from booking.domain.appointment import Status, changeable_until
+from booking.domain.appointment import NOTED, Status, changeable_until
 from booking.domain.message import Addressee, Facts, Kind, Letterhead, Method, Recipient, Visit, settled
 from booking.domain.reminder import BEFORE
 from booking.domain.time import day_bounds
@@ -229,8 +229,11 @@ def _as_told(claim: Claim, kind: Kind, role: Recipient, facts: Facts, now: datet
         page = "requests" if appointment.status == Status.PENDING else f"?on={appointment.start_time:%Y-%m-%d}"
         found = replace(found, manage_url=f"{settings().public_url}/desk/{slug}/{page}")
     if facts.stamped_at is not None:
-        found = replace(found, uid=facts.uid, sequence=facts.sequence, stamped_at=facts.stamped_at)
-    if facts.was is not None and kind in (Kind.REPLACED, Kind.ELSEWHERE):
+        is_as_now = claim.method == Method.REQUEST and facts.uid == found.uid and appointment.status in NOTED
+        # The times are those of now, so the SEQUENCE is too: a move of which nobody was told counts as well.
+        sequence = found.sequence if is_as_now else facts.sequence
+        found = replace(found, uid=facts.uid, sequence=sequence, stamped_at=facts.stamped_at)
+    if facts.was is not None and (claim.method == Method.CANCEL or kind in (Kind.REPLACED, Kind.ELSEWHERE)):
         was = facts.was
         found = replace(
             found,

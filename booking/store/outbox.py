@@ -13,6 +13,7 @@ from sqlalchemy.orm import Mapped, aliased, mapped_column
 
 from booking.domain.appointment import ASKED, NOTED, Status
 from booking.domain.message import (
+    UPDATES,
     Facts,
     Kind,
     Method,
@@ -426,8 +427,8 @@ def _tell(
     kind = said.kind
     for earlier in unsent:
         kind = joined(Kind(earlier.kind), kind)
-        if kind is Kind.MOVED:
-            # Nobody heard of the time between: the move is told from where the visit stood before the first one.
+        if kind is Kind.MOVED or (said.method is Method.CANCEL and earlier.kind in UPDATES):
+            # Nobody heard of the time between: what is told starts where the visit stood before the first move.
             facts = replace(facts, was=facts_of(earlier).was or facts.was)
     put(
         clinic_id=appointment.clinic_id,

@@ -13,6 +13,7 @@ from icalendar import Calendar
 
 from booking import mail
 from booking.actions import appointment as appointments
+from booking.actions import inbox
 from booking.actions import outbox as sending
 from booking.actions import patient as patients
 from booking.actions import visit as day
@@ -28,6 +29,7 @@ from booking.store.outbox import Message
 from booking.store.patient import Patient
 from booking.store.practitioner import Actor
 from tests.cast import Make
+from tests.formats.replies import written
 from tests.servers.smtp import Mailbox
 
 ADA, BO, ELM = "ada@example.com", "bo@elm.example", "desk@elm.example"
@@ -314,6 +316,38 @@ def test_a_move_that_may_have_been_read_is_undone_in_words(
     mailbox.answer = ""
     deliver(10)
     assert [one["Subject"][:24] for one in mailbox.to(ADA)] == ["Wed 13 Jan, 10:00: your ", "Moved to Wed 13 Jan, 10:"]
+
+
+def test_the_end_is_told_of_the_time_that_was_heard_of(
+    make: Make, mailbox: Mailbox, deliver: Deliver, act: Act
+) -> None:
+    visit = make.appointment("Wed 10:00")
+    deliver()
+    act(appointments.reschedule, visit, make.at("Wed 11:00"), by=CY)
+    act(appointments.reschedule, visit, make.at("Wed 12:00"), by=CY, minutes=1)
+    act(appointments.cancel, visit, by=CY, minutes=2)
+    deliver(2)
+    for address in (ADA, BO):
+        _, cancelled = mailbox.to(address)
+        found = event(cancelled)
+        assert found is not None
+        assert (found["METHOD"], found["DTSTART"].dt, found["SEQUENCE"]) == ("CANCEL", make.at("Wed 10:00"), 3)
+        assert "Wed 13 Jan, 10:00" in cancelled["Subject"]
+
+
+def test_an_invite_asked_for_again_counts_the_move_that_nobody_was_told_of(
+    app: Flask, make: Make, mailbox: Mailbox, deliver: Deliver, act: Act
+) -> None:
+    visit = make.appointment("Wed 10:00")
+    deliver()
+    asked = {"uid": visit.uid, "organizer": app.config["SETTINGS"].sender, "method": "REFRESH"}
+    with app.app_context():
+        inbox.receive(written("apple", **asked), make.now + timedelta(minutes=20))
+    act(appointments.reschedule, visit, make.at("Wed 11:00"), by=CY, telling=Tell.NO, minutes=20)
+    deliver(21)
+    found = event(mailbox.to(ADA)[-1])
+    assert found is not None
+    assert (found["DTSTART"].dt, found["SEQUENCE"]) == (make.at("Wed 11:00"), 1)
 
 
 def test_another_practitioner_takes_the_visit_over(make: Make, mailbox: Mailbox, deliver: Deliver, act: Act) -> None:
