@@ -137,8 +137,11 @@ def tell(
         # The events of who once was its practitioner and is not told by now: moved without a word, another address,
         # no invites any more.
         gone = Notice(Kind.REPLACED, Recipient.PRACTITIONER, Method.CANCEL, former=True)
-        for address in _holders(appointment, but=addresses.get(Recipient.PRACTITIONER, "")):
-            _tell(appointment, gone, address, language, facts, now, due, is_first=False)
+        for address in _invited_before(appointment, but=addresses.get(Recipient.PRACTITIONER, "")):
+            if _told(appointment, Recipient.PRACTITIONER, address) is Told.EVENT:
+                _tell(appointment, gone, address, language, facts, now, due, is_first=False)
+            else:
+                _superseded(appointment, Recipient.PRACTITIONER, address, now)
     if kind := by_phone(transition):
         put(
             clinic_id=appointment.clinic_id,
@@ -452,16 +455,15 @@ def _address(notice: Notice, addresses: Mapping[Recipient, str], was: Was | None
     return was.patient_address if notice.to is Recipient.PATIENT else was.practitioner_address
 
 
-def _holders(appointment: Appointment, *, but: str) -> list[str]:
-    """Other practitioners' addresses whose calendars show the visit."""
+def _invited_before(appointment: Appointment, *, but: str) -> list[str]:
+    """The other addresses that an invite of a practitioner was ever written for."""
     query = sa.select(Message.address).where(
         Message.appointment_id == appointment.id,
         Message.role == Recipient.PRACTITIONER.value,
         Message.method == Method.REQUEST.value,
         sa.func.lower(Message.address) != but.lower(),
     )
-    asked = {address.lower(): address for address in db.session.scalars(query.order_by(Message.id))}.values()
-    return [address for address in asked if _told(appointment, Recipient.PRACTITIONER, address) is Told.EVENT]
+    return list({address.lower(): address for address in db.session.scalars(query.order_by(Message.id))}.values())
 
 
 def _superseded(appointment: Appointment, role: Recipient, address: str, now: datetime) -> list[Message]:
