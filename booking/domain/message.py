@@ -114,7 +114,7 @@ def notices(transition: Transition) -> list[Notice]:
 
 def _to_patient(t: Transition) -> list[Notice]:
     patient = Recipient.PATIENT
-    if t.address_changed and t.old == t.new == Status.BOOKED:
+    if t.address_changed and t.old in NOTED:
         old = [Notice(Kind.ELSEWHERE, patient, Method.CANCEL, former=True)] if t.former_patient else []
         new = [Notice(Kind.BOOKED, patient, Method.REQUEST)] if t.patient else []
         return old + new
@@ -126,7 +126,7 @@ def _to_patient(t: Transition) -> list[Notice]:
 
 def _to_practitioner(t: Transition) -> list[Notice]:
     practitioner = Recipient.PRACTITIONER
-    if t.old == t.new == Status.BOOKED and (t.practitioner_changed or t.address_changed):
+    if (t.address_changed and t.old in NOTED) or (t.practitioner_changed and t.old == t.new == Status.BOOKED):
         # A new address of the patient gives the visit a new UID: the old event has to go.
         ended = Kind.REPLACED if t.practitioner_changed else Kind.ELSEWHERE
         old = [Notice(ended, practitioner, Method.CANCEL, former=True)] if t.former_practitioner else []

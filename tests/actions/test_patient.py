@@ -16,6 +16,7 @@ from icalendar import Calendar
 from booking.actions import appointment as appointments
 from booking.actions import outbox as sending
 from booking.actions import patient as actions
+from booking.actions import visit as day
 from booking.domain.access import Caller
 from booking.domain.appointment import Status
 from booking.domain.errors import BookingError, Changed, NotAllowed, NotFound
@@ -120,6 +121,22 @@ def test_a_request_and_a_visit_without_mail_follow_too(
     assert events(mailbox.to(NEW)) == []
     with app.app_context():
         assert db.session.get_one(Appointment, visit.id).status == Status.PENDING
+
+
+def test_the_visit_of_who_is_here_follows_too(
+    app: Flask, make: Make, cy: Caller, mailbox: Mailbox, deliver: Callable[[], int]
+) -> None:
+    visit = make.appointment("Mon 09:00")
+    deliver()
+    with app.app_context():
+        day.note(make.elm, visit.public_id, Status.ARRIVED, by=cy, now=make.now)
+        someone = record_of(visit)
+        person = make.person(email=NEW)
+        actions.change(make.elm, someone.public_id, person, expected=someone.version, by=cy, now=make.now)
+        day.take_back(make.elm, visit.public_id, by=cy, now=make.now)
+    deliver()
+    assert [method for method, _, _ in events(mailbox.to(OLD))] == ["REQUEST", "CANCEL"]
+    assert [method for method, _, _ in events(mailbox.to(NEW))] == ["REQUEST"]
 
 
 @pytest.mark.parametrize("confirmation", ["instant", "request"])
