@@ -97,6 +97,15 @@ def test_undoing_a_move_takes_back_nothing_that_was_said_since(make: Make) -> No
     ]
 
 
+def test_an_undo_undone_is_a_move_that_is_told(make: Make) -> None:
+    visit = make.appointment("Tue 10:00")
+    mark_sent()
+    move(make, visit, "Tue 11:00")
+    undo(make, visit)
+    assert undo(make, visit, minutes=3).starts_at == make.at("Tue 11:00")
+    assert queued(visit) == ["moved to patient", "moved to practitioner"]
+
+
 def test_a_move_that_was_mailed_is_taken_back_by_another_mail(make: Make) -> None:
     visit = make.appointment("Tue 10:00")
     mark_sent()
