@@ -61,6 +61,7 @@ class CalendarClient:
     newest: dict[str, Entry] = field(default_factory=dict)  # of each UID, the last word, be it an end
     faults: list[str] = field(default_factory=list)
     perhaps: set[str] = field(default_factory=set)  # UIDs in mails that were handed over and perhaps not taken
+    unsure: set[str] = field(default_factory=set)  # UIDs of visits that were moved without a word
     _seen: dict[str, bytes] = field(default_factory=dict)
 
     def receive(self, content: bytes) -> Entry | None:
@@ -175,7 +176,8 @@ class CalendarClient:
             return
         if method == "CANCEL" and stands is None and said.uid not in self.perhaps:
             self._fault("CANCEL of what this calendar does not show")
-        if method == "CANCEL" and stands is not None and stands.times != said.times:
+        is_sure = said.uid not in self.perhaps | self.unsure
+        if method == "CANCEL" and stands is not None and stands.times != said.times and is_sure:
             self._fault(f"CANCEL names {said.starts_at}, the calendar shows {stands.starts_at}")
         if last is None:
             return

@@ -197,6 +197,8 @@ class Lives(RuleBasedStateMachine):
         self.on(visit, appointments.reschedule, self.at(at), practitioner=to, telling=telling, by=CY)
         if telling is Tell.NO and self.facts(visit) != before:
             self.quiet.add(visit)
+            for client in self.calendars.values():
+                client.unsure.add(self.row(visit).uid)
 
     @rule(visit=visits, slug=slugs, telling=st.sampled_from([Tell.LATER, Tell.NOW]))
     def somebody_takes_over(self, visit: str, slug: str, telling: Tell) -> None:

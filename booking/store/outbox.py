@@ -125,12 +125,12 @@ def tell(
     The appointment's row has its new status, times, SEQUENCE and stamp already. The patient is written to in the
     visit's language, everybody else in `language`.
     """
-    was = facts.was
-    if transition.address_changed and was and was.patient_address:
+    was, said = facts.was, notices(transition)
+    if transition.address_changed and was and not any(n.former and n.to is Recipient.PATIENT for n in said):
         # What waits for the old address is written from the rows of now, the new link among them.
         _superseded(appointment, Recipient.PATIENT, was.patient_address, now)
     is_first, due = transition.old is None, due_at or now
-    for notice in notices(transition):
+    for notice in said:
         address = _address(notice, addresses, was)
         _tell(appointment, notice, address, language, facts, now, due, is_first=is_first)
     if was and transition.old in NOTED:

@@ -335,6 +335,20 @@ def test_the_end_is_told_of_the_time_that_was_heard_of(
         assert "Wed 13 Jan, 10:00" in cancelled["Subject"]
 
 
+def test_the_old_address_hears_of_the_time_that_it_knows(
+    app: Flask, make: Make, mailbox: Mailbox, deliver: Deliver, act: Act
+) -> None:
+    visit = make.appointment("Wed 10:00")
+    deliver()
+    act(appointments.reschedule, visit, make.at("Wed 11:00"), by=CY)
+    with app.app_context():
+        someone = db.session.get_one(Patient, visit.patient_id)
+        person = make.person(email="ada@home.example")
+        patients.change(make.elm, someone.public_id, person, expected=someone.version, by=CY, now=make.now)
+    deliver()
+    assert mailbox.to(ADA)[-1]["Subject"].startswith("Cancelled: Wed 13 Jan, 10:00")
+
+
 def test_an_invite_asked_for_again_counts_the_move_that_nobody_was_told_of(
     app: Flask, make: Make, mailbox: Mailbox, deliver: Deliver, act: Act
 ) -> None:
