@@ -185,9 +185,7 @@ class Lives(RuleBasedStateMachine):
         wish = Wish(self.services[service], new=False, practitioner=self.practitioners[slug])
         by = CY if desk else PATIENT
         words = "asked" if squeeze and desk else ""
-        made = self.does(
-            appointments.book, self.clinic, wish, self.at(at), person, by=by, note=REASON, squeeze=words
-        )
+        made = self.does(appointments.book, self.clinic, wish, self.at(at), person, by=by, note=REASON, squeeze=words)
         return made.public_id if made else multiple()
 
     @rule(visit=visits, at=times, slug=slugs, telling=st.sampled_from([Tell.LATER, Tell.NOW, Tell.LATER, Tell.NO]))
