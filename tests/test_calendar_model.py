@@ -52,6 +52,7 @@ from booking.domain.message import Kind, Tell
 from booking.domain.reminder import BEFORE
 from booking.domain.reply import Outcome
 from booking.settings import Settings
+from booking.store import outbox
 from booking.store.appointment import Appointment
 from booking.store.base import CACHES, db, transaction
 from booking.store.clinic import Clinic
@@ -270,8 +271,11 @@ class Lives(RuleBasedStateMachine):
         address = f"{slug}@home.example" if moved else PRACTITIONERS[slug]
         with self.changing() as execute:
             execute(sa.update(Actor).where(Actor.slug == slug).values(invites=wants, email=address))
-        # What they hear of these visits is as it was, until something happens to one.
-        self.quiet |= {visit.public_id for visit in self.rows() if visit.practitioner_id == self.practitioners[slug]}
+        # What they hear of their visits is as it was, until something happens to one.
+        theirs = sa.select(Message.appointment_id).where(Message.address.startswith(f"{slug}@", autoescape=True))
+        told = set(db.session.scalars(theirs))
+        now = self.practitioners[slug]
+        self.quiet |= {row.public_id for row in self.rows() if row.id in told or row.practitioner_id == now}
 
     # What calendars answer
 
@@ -456,10 +460,10 @@ class Lives(RuleBasedStateMachine):
             return None
 
     def on(self, visit: str, action: Callable[..., Any], *arguments: Any, **options: Any) -> None:
-        """Do to a visit what is told, unless it changes nothing."""
-        before = self.facts(visit)
+        """Do to a visit what is told, unless nothing comes of it."""
+        before = outbox.newest(self.row(visit).id)
         self.does(action, self.clinic, visit, *arguments, **options)
-        if self.facts(visit) != before and options.get("telling") is not Tell.NO:
+        if outbox.newest(self.row(visit).id) > before:
             self.quiet.discard(visit)
 
     def receive(self, content: bytes) -> Outcome:

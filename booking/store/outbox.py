@@ -36,6 +36,7 @@ from booking.store.sealed import seal, unseal
 LEASE = timedelta(minutes=2)
 NO_ADDRESS = "no address"
 FACTS = TypeAdapter(Facts)
+FORMER = {Recipient.PATIENT: Kind.ELSEWHERE, Recipient.PRACTITIONER: Kind.REPLACED}
 
 
 class Message(Base):
@@ -134,14 +135,14 @@ def tell(
         address = _address(notice, addresses, was)
         _tell(appointment, notice, address, language, facts, now, due, is_first=is_first)
     if was and transition.old in NOTED:
-        # The events of who once was its practitioner and is not told by now: moved without a word, another address,
-        # no invites any more.
-        gone = Notice(Kind.REPLACED, Recipient.PRACTITIONER, Method.CANCEL, former=True)
-        for address in _invited_before(appointment, but=addresses.get(Recipient.PRACTITIONER, "")):
-            if _told(appointment, Recipient.PRACTITIONER, address) is Told.EVENT:
-                _tell(appointment, gone, address, language, facts, now, due, is_first=False)
-            else:
-                _superseded(appointment, Recipient.PRACTITIONER, address, now)
+        # The events of who once was told and is not by now: moved from without a word, another address, no invites.
+        for role, kind in FORMER.items():
+            gone = Notice(kind, role, Method.CANCEL, former=True)
+            for address in _invited_before(appointment, role, but=addresses.get(role, "")):
+                if _told(appointment, role, address) is Told.EVENT:
+                    _tell(appointment, gone, address, language, facts, now, due, is_first=False)
+                else:
+                    _superseded(appointment, role, address, now)
     if kind := by_phone(transition):
         put(
             clinic_id=appointment.clinic_id,
@@ -455,11 +456,11 @@ def _address(notice: Notice, addresses: Mapping[Recipient, str], was: Was | None
     return was.patient_address if notice.to is Recipient.PATIENT else was.practitioner_address
 
 
-def _invited_before(appointment: Appointment, *, but: str) -> list[str]:
-    """The other addresses that an invite of a practitioner was ever written for."""
+def _invited_before(appointment: Appointment, role: Recipient, *, but: str) -> list[str]:
+    """The other addresses that an invite of this role was ever written for."""
     query = sa.select(Message.address).where(
         Message.appointment_id == appointment.id,
-        Message.role == Recipient.PRACTITIONER.value,
+        Message.role == role.value,
         Message.method == Method.REQUEST.value,
         sa.func.lower(Message.address) != but.lower(),
     )

@@ -20,6 +20,7 @@ from booking.actions import visit as day
 from booking.domain.access import Caller
 from booking.domain.appointment import Status
 from booking.domain.errors import BookingError, Changed, NotAllowed, NotFound
+from booking.domain.message import Tell
 from booking.store import invariants, patient, record
 from booking.store.appointment import Appointment
 from booking.store.audit import Entry
@@ -135,6 +136,23 @@ def test_the_visit_of_who_is_here_follows_too(
         actions.change(make.elm, someone.public_id, person, expected=someone.version, by=cy, now=make.now)
         day.take_back(make.elm, visit.public_id, by=cy, now=make.now)
     deliver()
+    assert [method for method, _, _ in events(mailbox.to(OLD))] == ["REQUEST", "CANCEL"]
+    assert [method for method, _, _ in events(mailbox.to(NEW))] == ["REQUEST"]
+
+
+def test_a_missed_visit_that_is_moved_leaves_the_address_of_then(
+    app: Flask, make: Make, cy: Caller, mailbox: Mailbox, deliver: Callable[[], int]
+) -> None:
+    visit = make.appointment("Mon 09:00")
+    deliver()
+    later = make.now + timedelta(hours=5)
+    with app.app_context():
+        someone = record_of(visit)
+        person = make.person(email=NEW)
+        actions.change(make.elm, someone.public_id, person, expected=someone.version, by=cy, now=later)
+        at = make.at("Wed 09:00")
+        appointments.reschedule(make.elm, visit.public_id, at, by=cy, now=later, telling=Tell.NOW)
+        sending.deliver(later)
     assert [method for method, _, _ in events(mailbox.to(OLD))] == ["REQUEST", "CANCEL"]
     assert [method for method, _, _ in events(mailbox.to(NEW))] == ["REQUEST"]
 
