@@ -45,7 +45,7 @@ from booking.actions import outbox as sending
 from booking.actions import patient as patients
 from booking.actions import visit as day
 from booking.domain.access import PATIENT, Caller, is_genuine, subject_of
-from booking.domain.appointment import OVER, Status, Why
+from booking.domain.appointment import OPEN, OVER, Status, Why
 from booking.domain.availability import Wish
 from booking.domain.errors import BookingError
 from booking.domain.message import Kind, Tell
@@ -114,8 +114,18 @@ def is_shown(machine: Lives) -> bool:
     return any(client.events for client in machine.calendars.values())
 
 
+def is_quiet_enough(machine: Lives) -> bool:
+    """Few visits, to which much happens."""
+    return sum(row.status not in OVER for row in machine.rows()) < 3
+
+
+def has(*statuses: Status) -> Callable[[Lives], bool]:
+    """Whether some visit is so."""
+    return lambda machine: any(row.status in statuses for row in machine.rows())
+
+
 times = st.builds(
-    lambda days, ticks: timedelta(days=days, hours=9, minutes=30 * ticks), st.integers(0, 4), st.integers(0, 3)
+    lambda days, ticks: timedelta(days=days, hours=9, minutes=30 * ticks), st.integers(0, 3), st.integers(0, 2)
 )
 slugs = st.sampled_from(sorted(PRACTITIONERS))
 
@@ -168,6 +178,7 @@ class Lives(RuleBasedStateMachine):
         with self.changing() as execute:
             execute(sa.update(Clinic).values(confirmation=confirmation, declines=declines, notices="all"))
 
+    @precondition(is_quiet_enough)
     @rule(
         target=visits,
         name=st.sampled_from([*NAMES, "Eve Stone"]),
@@ -177,8 +188,11 @@ class Lives(RuleBasedStateMachine):
         desk=st.booleans(),
         shout=st.booleans(),
         squeeze=st.booleans(),
+        told=st.booleans(),
     )
-    def book(self, name: str, service: str, slug: str, at: timedelta, desk: bool, shout: bool, squeeze: bool) -> Any:
+    def book(
+        self, name: str, service: str, slug: str, at: timedelta, desk: bool, shout: bool, squeeze: bool, told: bool
+    ) -> Any:
         address = NAMES.get(name)
         if address and shout:
             address = address.capitalize()  # a phone's keyboard
@@ -187,8 +201,11 @@ class Lives(RuleBasedStateMachine):
         by = CY if desk else PATIENT
         words = "asked" if squeeze and desk else ""
         made = self.does(appointments.book, self.clinic, wish, self.at(at), person, by=by, note=REASON, squeeze=words)
+        if told:
+            self.the_worker_works()
         return made.public_id if made else multiple()
 
+    @precondition(has(*OPEN))
     @rule(visit=visits, at=times, slug=slugs, telling=st.sampled_from([Tell.LATER, Tell.NOW, Tell.LATER, Tell.NO]))
     def the_desk_moves(self, visit: str, at: timedelta, slug: str, telling: Tell) -> None:
         to = self.practitioners[slug]
@@ -199,31 +216,38 @@ class Lives(RuleBasedStateMachine):
             for client in self.calendars.values():
                 client.unsure.add(self.row(visit).uid)
 
+    @precondition(has(*OPEN))
     @rule(visit=visits, slug=slugs, telling=st.sampled_from([Tell.LATER, Tell.NOW]))
     def somebody_takes_over(self, visit: str, slug: str, telling: Tell) -> None:
         to, start = self.practitioners[slug], self.row(visit).starts_at
         self.on(visit, appointments.reschedule, start, practitioner=to, telling=telling, by=CY)
 
+    @precondition(has(*OPEN))
     @rule(visit=visits)
     def the_desk_undoes_its_move(self, visit: str) -> None:
         self.on(visit, appointments.undo_move, by=CY)
 
+    @precondition(has(*OPEN))
     @rule(visit=visits, at=times)
     def the_patient_moves(self, visit: str, at: timedelta) -> None:
         self.on(visit, appointments.reschedule, self.at(at), by=PATIENT)
 
+    @precondition(has(Status.PENDING))
     @rule(visit=visits, yes=st.booleans())
     def the_desk_answers_a_request(self, visit: str, yes: bool) -> None:
         self.on(visit, appointments.confirm if yes else appointments.decline, by=CY)
 
+    @precondition(has(Status.PENDING))
     @rule(visit=visits, at=times)
     def the_desk_offers_another_time(self, visit: str, at: timedelta) -> None:
         self.on(visit, appointments.offer, self.at(at), by=CY)
 
+    @precondition(has(Status.PENDING))
     @rule(visit=visits)
     def the_patient_accepts_the_offer(self, visit: str) -> None:
         self.on(visit, appointments.accept, by=PATIENT)
 
+    @precondition(has(*OPEN))
     @rule(visit=visits, desk=st.booleans(), why=st.sampled_from([None, *Why]))
     def cancel(self, visit: str, desk: bool, why: Why | None) -> None:
         self.on(visit, appointments.cancel, by=CY if desk else PATIENT, why=why if desk else None)
@@ -242,20 +266,24 @@ class Lives(RuleBasedStateMachine):
             self.now = max(self.now, self.row(visit).starts_at)
         self.does(day.note, self.clinic, visit, status, by=CY)
 
+    @precondition(has(Status.ARRIVED, Status.CHECKED_IN, Status.FULFILLED, Status.NOSHOW))
     @rule(visit=visits)
     def a_step_is_taken_back(self, visit: str) -> None:
         self.does(day.take_back, self.clinic, visit, by=CY)
 
+    @precondition(has(*OPEN))
     @rule(visit=visits)
     def the_patient_is_asked_to_choose(self, visit: str) -> None:
         self.does(day.ask_to_choose, self.clinic, visit, by=CY)
 
+    @precondition(has(*OPEN))
     @rule(visit=visits, address=st.sampled_from(ADDRESSES))
     def the_address_is_corrected(self, visit: str, address: str | None) -> None:
         someone = db.session.get_one(Patient, self.row(visit).patient_id)
         person = Person(someone.name, address, someone.phone or "+442079460123", "en")
         self.does(patients.change, self.clinic, someone.public_id, person, expected=someone.version, by=CY)
 
+    @precondition(lambda machine: len(machine.rows()) > 1)
     @rule(target=merges, one=visits, other=visits)
     def two_records_are_one(self, one: str, other: str) -> Any:
         ids = [db.session.get_one(Patient, self.row(visit).patient_id).public_id for visit in (one, other)]
@@ -324,6 +352,12 @@ class Lives(RuleBasedStateMachine):
     @rule(span=st.sampled_from([SECOND, MINUTE, 2 * MINUTE, 3 * MINUTE, 20 * MINUTE, 3 * HOUR, 13 * HOUR]))
     def time_passes(self, span: timedelta) -> None:
         self.now += span
+
+    @rule(visit=visits, mode=st.sampled_from(["up", "busy"]))
+    def it_is_the_day_before(self, visit: str, mode: str) -> None:
+        self.now = max(self.now, self.row(visit).starts_at - BEFORE)
+        self.wire.mode = mode
+        self.the_worker_works()
 
     @rule(mode=st.sampled_from(["up", "down", "busy", "lost"]))
     def the_mail_server_is(self, mode: str) -> None:
@@ -533,7 +567,8 @@ def hunt(app: Flask, clinic: int, now: datetime, restore: Callable[[], None], **
     if "HYPOTHESIS_PROFILE" not in os.environ:
         # A life that went wrong is printed as it was; to shrink it takes minutes, which the deep profile has.
         options["phases"] = [Phase.explicit, Phase.reuse, Phase.generate]
-    found = hypothesis.settings(stateful_step_count=30, report_multiple_bugs=False, **options)
+        options["max_examples"] = 25
+    found = hypothesis.settings(stateful_step_count=50, report_multiple_bugs=False, **options)
     run_state_machine_as_test(lambda: Lives(app, clinic, now, restore), settings=found)  # type: ignore[arg-type]
 
 
