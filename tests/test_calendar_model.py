@@ -81,6 +81,7 @@ def clinic_file() -> str:
     for service in file["services"]:
         service["price"] = PRICE
     bo = file["practitioners"][0]
+    bo["hours"][0]["days"] = "Mon-Sun"
     people = []
     for slug, address in PRACTITIONERS.items():
         person = tomlkit.parse(tomlkit.dumps({"practitioners": [bo]}))["practitioners"][0]
@@ -139,7 +140,7 @@ class Lives(RuleBasedStateMachine):
     def __init__(self, app: Flask, clinic: int, start: datetime, restore: Callable[[], None]) -> None:
         super().__init__()
         restore()
-        self.app, self.clinic, self.now, self.monday = app, clinic, start, start.replace(hour=0)
+        self.app, self.clinic, self.now = app, clinic, start
         self.settings: Settings = app.config["SETTINGS"]
         self.wire = Wire(self.handed)
         self.calendars: dict[str, CalendarClient] = {}
@@ -310,6 +311,15 @@ class Lives(RuleBasedStateMachine):
     @precondition(is_shown)
     @rule(data=st.data(), status=st.sampled_from(["ACCEPTED", "TENTATIVE", "DECLINED"]))
     def a_calendar_answers(self, data: st.DataObject, status: str) -> None:
+        self.answered(data, status)
+
+    @precondition(is_shown)
+    @rule(data=st.data())
+    def a_calendar_declines(self, data: st.DataObject) -> None:
+        """Where the clinic says so this cancels, so it is done as often as all else."""
+        self.answered(data, "DECLINED")
+
+    def answered(self, data: st.DataObject, status: str) -> None:
         client, uid = self.pick(data)
         shown, visit = client.events[uid], self.standing(uid)
         is_known = visit is not None and visit.public_id not in self.quiet and not self.is_queued(visit)
@@ -506,7 +516,14 @@ class Lives(RuleBasedStateMachine):
 
     def pick(self, data: st.DataObject) -> tuple[CalendarClient, str]:
         """An event that some calendar shows."""
-        shown = [(owner, n) for owner, client in sorted(self.calendars.items()) for n in range(len(client.events))]
+        stand = {row.uid for row in self.rows() if row.status in OPEN}
+        shown = [
+            (uid not in stand, owner, n)
+            for owner, client in sorted(self.calendars.items())
+            for n, uid in enumerate(client.events)
+        ]
+        # Most answers are about what stands.
+        shown = [(owner, n) for is_gone, owner, n in sorted(shown) if not is_gone or is_gone == shown[0][0]]
         owner, n = data.draw(st.sampled_from(shown))
         return self.calendars[owner], list(self.calendars[owner].events)[n]
 
@@ -534,7 +551,8 @@ class Lives(RuleBasedStateMachine):
         return among[key]
 
     def at(self, when: timedelta) -> datetime:
-        wall = self.monday.replace(tzinfo=None) + when
+        """The instant so many days and hours after last midnight."""
+        wall = self.now.astimezone(LONDON).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None) + when
         return wall.replace(tzinfo=LONDON).astimezone(UTC)
 
     def rows(self) -> list[Appointment]:
