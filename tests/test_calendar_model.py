@@ -322,7 +322,8 @@ class Lives(RuleBasedStateMachine):
     def answered(self, data: st.DataObject, status: str) -> None:
         client, uid = self.pick(data)
         shown, visit = client.events[uid], self.standing(uid)
-        is_known = visit is not None and visit.public_id not in self.quiet and not self.is_queued(visit)
+        is_to_come = visit is not None and visit.ends_at > self.now + SECOND
+        is_known = is_to_come and visit.public_id not in self.quiet and not self.is_queued(visit)
         is_so = visit is not None and shown.times == (visit.starts_at, visit.ends_at)
         content = client.answer(uid, status, at=self.now + SECOND, program=data.draw(st.sampled_from(PROGRAMS)))
         outcome = self.receive(content)

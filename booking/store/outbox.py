@@ -136,8 +136,8 @@ def tell(
         _tell(appointment, notice, address, language, facts, now, due, is_first=is_first)
     if was and transition.old in NOTED:
         # The events of who once was told and is not by now: moved from without a word, another address, no invites.
-        for role, kind in FORMER.items():
-            gone = Notice(kind, role, Method.CANCEL, former=True)
+        for role, ended in FORMER.items():
+            gone = Notice(ended, role, Method.CANCEL, former=True)
             for address in _invited_before(appointment, role, but=addresses.get(role, "")):
                 if _told(appointment, role, address) is Told.EVENT:
                     _tell(appointment, gone, address, language, facts, now, due, is_first=False)
