@@ -438,6 +438,17 @@ def test_who_was_invited_hears_of_the_end_whatever_came_between(
     assert not [one for one in mailbox.to("bo@home.example") if event(one)]
 
 
+def test_an_invite_that_waits_for_who_wants_none_any_more_is_not_sent(
+    app: Flask, make: Make, mailbox: Mailbox, deliver: Deliver, act: Act
+) -> None:
+    visit = make.appointment("Wed 10:00")
+    with app.app_context():
+        transaction(db.session.execute)(sa.update(Actor).where(Actor.slug == "bo").values(invites=False))
+    act(appointments.cancel, visit)
+    deliver()
+    assert not mailbox.to(BO)
+
+
 def test_a_clinic_that_wants_it_hears_of_visits_by_patients_alone(
     app: Flask, make: Make, mailbox: Mailbox, deliver: Deliver
 ) -> None:
