@@ -95,7 +95,8 @@ def _book(
     appointments.record(appointment, None, by=by, now=now, reason=squeeze, squeezed=bool(squeeze))
     if key:
         access.remember(clinic_id, key, appointment.id, now)
-    transition.tell(clinic, appointment, person.email, None, by=by, now=now)
+    # The record's address, as every later mail has it: a merged record has another than was typed.
+    transition.tell(clinic, appointment, patient.address(appointment.patient_id), None, by=by, now=now)
     return appointment
 
 
@@ -220,8 +221,8 @@ def undo_move(clinic_id: int, public_id: str, *, by: Caller, now: datetime, expe
     """Put a visit back exactly where it was before the desk's last move, over capacity if it was so there.
 
     While no mail of that move was tried, its mails are taken back and nobody hears of either; else the way back is
-    told like any move. Raises WrongStatus if the visit is over or was moved by somebody else since, SlotTaken and
-    NotOffered if its old time went meanwhile.
+    told like any move, and so is the way back of a way back. Raises WrongStatus if the visit is over or was moved by
+    somebody else since, SlotTaken and NotOffered if its old time went meanwhile.
     """
     appointment = appointments.by_public_id(clinic_id, public_id, expected=expected)
     if appointment.status not in OPEN:
@@ -482,7 +483,9 @@ def _stood(
     appointment = appointments.by_public_id(clinic_id, appointment.public_id, lock=True, expected=expected)
     if appointment.status != old:
         raise Stale  # confirmed or ended while we waited for the actors
-    if undone and outbox.take_back(appointment_id, after=undone.what["left"]["message"], at=undone.at):
+    # Of an undo nothing is left in the outbox either, but what it undid is news again.
+    is_move = undone is not None and not undone.what.get("undone")
+    if undone and is_move and outbox.take_back(appointment_id, after=undone.what["left"]["message"], at=undone.at):
         telling = Tell.NO
     was = transition.as_it_was(appointment)
     left = {

@@ -149,6 +149,7 @@ def _invited(visit: Appointment, role: Recipient, people: dict[Recipient, str]) 
         addresses=tuple(map(_plain, people.values())),
         status=Status(visit.status),
         sequence=visit.sequence,
+        same=appointments.same_sequences(visit),
         last_at=answers.last_stamp(visit, role),
     )
 

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from booking import mail
 from booking.domain.access import token
-from booking.domain.appointment import Status, changeable_until
+from booking.domain.appointment import NOTED, Status, changeable_until
 from booking.domain.message import Addressee, Facts, Kind, Letterhead, Method, Recipient, Visit, settled
 from booking.domain.reminder import BEFORE
 from booking.domain.time import day_bounds
@@ -54,7 +54,7 @@ def deliver(now: datetime, *, limit: int = 200) -> int:
         try:
             taken += _deliver(claim, instant)
         except mail.Unreachable as error:
-            _retry(claim, str(error), instant + SERVER_DOWN)
+            _postpone(claim, str(error), instant + SERVER_DOWN)
             log.warning("mail server can't be reached: %s", error)
             break
     return taken
@@ -110,7 +110,10 @@ def visit(appointment: Appointment, language: str, now: datetime) -> Visit:
 
 def _deliver(claim: Claim, now: datetime) -> bool:
     try:
-        content = outbox.content_of(claim) or _written(claim, now)
+        if claim.kind == Kind.REMINDER and not _is_still_to_come(claim, now):
+            content = None  # also where it was written for an earlier try
+        else:
+            content = outbox.content_of(claim) or _written(claim, now)
     except DBAPIError:
         raise  # the database's fault; the lease runs out, and the message is claimed again
     except Exception as error:  # whatever is wrong with one message must not stop the others
@@ -158,8 +161,6 @@ def _written(claim: Claim, now: datetime) -> bytes | None:
         head, text = _about_no_visit(claim, kind, facts)
     else:
         role = Recipient(claim.role)
-        if kind is Kind.REMINDER and not _is_still_to_come(claim, now):
-            return None
         told = _as_told(claim, kind, role, facts, now)
         said = settled(kind, told, facts.was)
         if said is None:
@@ -228,8 +229,11 @@ def _as_told(claim: Claim, kind: Kind, role: Recipient, facts: Facts, now: datet
         page = "requests" if appointment.status == Status.PENDING else f"?on={appointment.start_time:%Y-%m-%d}"
         found = replace(found, manage_url=f"{settings().public_url}/desk/{slug}/{page}")
     if facts.stamped_at is not None:
-        found = replace(found, uid=facts.uid, sequence=facts.sequence, stamped_at=facts.stamped_at)
-    if facts.was is not None and kind in (Kind.REPLACED, Kind.ELSEWHERE):
+        is_as_now = claim.method == Method.REQUEST and facts.uid == found.uid and appointment.status in NOTED
+        # The times are those of now, so the SEQUENCE is too: a move of which nobody was told counts as well.
+        sequence = found.sequence if is_as_now else facts.sequence
+        found = replace(found, uid=facts.uid, sequence=sequence, stamped_at=facts.stamped_at)
+    if facts.was is not None and (claim.method == Method.CANCEL or kind in (Kind.REPLACED, Kind.ELSEWHERE)):
         was = facts.was
         found = replace(
             found,
@@ -238,13 +242,17 @@ def _as_told(claim: Claim, kind: Kind, role: Recipient, facts: Facts, now: datet
             location=was.location,
             practitioner=was.practitioner,
         )
+    if kind is Kind.ELSEWHERE and role is Recipient.PATIENT:
+        found = replace(found, manage_url="")  # whoever reads there has no say in the visit any more
     return found
 
 
 def _is_still_to_come(claim: Claim, now: datetime) -> bool:
-    """Whether a reminder that waited, perhaps for hours, still has something to remind of."""
-    appointment = db.session.get_one(Appointment, claim.appointment_id)
-    return appointment.status == Status.BOOKED and now < appointment.starts_at <= now + BEFORE
+    """Whether a reminder that waited, perhaps for hours, still has something to remind of: the visit as it was when
+    it was queued. After a change another one is queued in its time (`store/outbox.to_remind`)."""
+    visit = db.session.get_one(Appointment, claim.appointment_id)
+    is_the_same = visit.updated_at <= claim.created_at
+    return is_the_same and visit.status == Status.BOOKED and now < visit.starts_at <= now + BEFORE
 
 
 def _name(role: Recipient, told: Visit) -> str:
@@ -297,6 +305,11 @@ def _dropped(claim: Claim, now: datetime) -> None:
 @transaction
 def _retry(claim: Claim, error: str, due_at: datetime) -> None:
     outbox.retry(claim, error, due_at)
+
+
+@transaction
+def _postpone(claim: Claim, error: str, due_at: datetime) -> None:
+    outbox.postpone(claim, error, due_at)
 
 
 def _show(claim: Claim) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from booking.domain.appointment import Status
+from booking.domain.appointment import NOTED, OPEN, Status
 
 
 class Kind(StrEnum):
@@ -103,7 +103,8 @@ def notices(transition: Transition) -> list[Notice]:
     """Who is told what, in the order of sending.
 
     1. A request, its answer and its end are mails without a calendar part; a booked visit is a REQUEST.
-    2. Arriving, checking in, being done and not coming change no event: nobody is told, nor of what follows them.
+    2. Arriving, checking in, being done and not coming change no event: nobody is told. What is cancelled or was a
+       mistake after that is an event that goes.
     3. A practitioner who wants invites hears of booked visits only; the clinic hears what patients do, not what
        its desk does.
     Whether a CANCEL has anything to cancel is known by the outbox alone (`as_sent`).
@@ -113,7 +114,7 @@ def notices(transition: Transition) -> list[Notice]:
 
 def _to_patient(t: Transition) -> list[Notice]:
     patient = Recipient.PATIENT
-    if t.address_changed and t.old == t.new == Status.BOOKED:
+    if t.address_changed and t.old in NOTED:
         old = [Notice(Kind.ELSEWHERE, patient, Method.CANCEL, former=True)] if t.former_patient else []
         new = [Notice(Kind.BOOKED, patient, Method.REQUEST)] if t.patient else []
         return old + new
@@ -125,7 +126,7 @@ def _to_patient(t: Transition) -> list[Notice]:
 
 def _to_practitioner(t: Transition) -> list[Notice]:
     practitioner = Recipient.PRACTITIONER
-    if t.old == t.new == Status.BOOKED and (t.practitioner_changed or t.address_changed):
+    if (t.address_changed and t.old in NOTED) or (t.practitioner_changed and t.old == t.new == Status.BOOKED):
         # A new address of the patient gives the visit a new UID: the old event has to go.
         ended = Kind.REPLACED if t.practitioner_changed else Kind.ELSEWHERE
         old = [Notice(ended, practitioner, Method.CANCEL, former=True)] if t.former_practitioner else []
@@ -159,7 +160,7 @@ def _said(t: Transition) -> Kind | None:
             return Kind.REQUESTED if t.moved or t.address_changed else None
         case Status.PENDING, Status.BOOKED:
             return Kind.CONFIRMED if by_clinic else Kind.BOOKED
-        case Status.PENDING | Status.BOOKED, Status.ENTERED_IN_ERROR:
+        case _, Status.ENTERED_IN_ERROR:
             return Kind.MISTAKE
         case Status.PENDING, new if new in GONE:
             if t.by == "worker":
@@ -169,7 +170,7 @@ def _said(t: Transition) -> Kind | None:
             if t.moved:
                 return Kind.MOVED
             return Kind.CHANGED if t.practitioner_changed or t.details_changed else None
-        case Status.BOOKED, new if new in GONE:
+        case old, new if old in NOTED and new in GONE:
             return Kind.CALLED_OFF if by_clinic else Kind.CANCELLED
         case _:
             return None
@@ -178,15 +179,15 @@ def _said(t: Transition) -> Kind | None:
 def _method(t: Transition) -> Method | None:
     if t.new == Status.BOOKED:
         return Method.REQUEST
-    return Method.CANCEL if t.old == Status.BOOKED and t.new in GONE else None
+    return Method.CANCEL if t.old in NOTED and t.new in GONE else None
 
 
 def by_phone(t: Transition) -> Kind | None:
     """What the clinic did that a patient without an e-mail address has to be told by phone; None if nothing.
 
-    Who books at the desk or by phone hears it there and then.
+    Who books at the desk or by phone hears it there and then, and so does who is here.
     """
-    if t.patient or t.old is None or t.by not in ("staff", "worker") or t.new == Status.ENTERED_IN_ERROR:
+    if t.patient or t.old not in OPEN or t.by not in ("staff", "worker") or t.new == Status.ENTERED_IN_ERROR:
         return None
     return _said(t)
 
@@ -264,7 +265,7 @@ class Visit:
     ends_at: datetime
     practitioner: str
     patient: str
-    manage_url: str  # where its reader may see and change it: the patient's page, or the desk's
+    manage_url: str  # where its reader may see and change it: the patient's page, or the desk's; empty for who may not
     reference: str
     uid: str
     sequence: int

@@ -65,6 +65,7 @@ class Invited:
     addresses: tuple[str, ...]
     status: Status
     sequence: int
+    same: frozenset[int]  # the SEQUENCEs at which the visit stood where it does now, this one among them
     last_at: datetime | None  # DTSTAMP of the last answer that was taken from the sender
 
 
@@ -81,7 +82,8 @@ def judge(reply: Reply, sender: str, invited: Invited | None, now: datetime) -> 
 
     1. Others' REQUEST, CANCEL, ADD and PUBLISH are nothing to us, nor is an answer about a mere request.
     2. Exactly one attendee, who is invited and sent the mail himself. Outlook.com leaves out the ORGANIZER.
-    3. It is about the visit as it stands: a lower SEQUENCE is stale, a higher one was never sent by us.
+    3. It is about the visit as it stands: a SEQUENCE of when it stood elsewhere is stale, a higher one than the
+       visit's was never sent by us. A move undone before anybody heard of it makes no answer stale.
     4. It is newer than the last one taken: an old answer, sent again, takes back no newer one. Asking for the invite
        once more says nothing about the visit, so neither is asked of it.
     """
@@ -102,5 +104,5 @@ def judge(reply: Reply, sender: str, invited: Invited | None, now: datetime) -> 
         return Outcome.TAKEN if invited.status in OPEN else Outcome.STALE
     if reply.sequence > invited.sequence:
         return Outcome.FORGED
-    is_old = reply.sequence < invited.sequence or (invited.last_at and reply.stamped_at <= invited.last_at)
+    is_old = reply.sequence not in invited.same or (invited.last_at and reply.stamped_at <= invited.last_at)
     return Outcome.STALE if is_old else Outcome.TAKEN

@@ -86,7 +86,8 @@ def event(visit: Visit, *, summary: str, said: str, stamp: datetime, status: str
         structured.params["X-TITLE"] = parameter(visit.head.clinic)
         found.add("x-apple-structured-location", structured)
     found.add("contact", contact(visit))
-    found.add("url", vUri(visit.manage_url))
+    if visit.manage_url:
+        found.add("url", vUri(visit.manage_url))
     found.add("description", clean(said))
     return found
 
@@ -136,7 +137,8 @@ def description(visit: Visit) -> str:
     """What the event says to the patient: with whom, and what `described` adds."""
     _ = words.translations(visit.head.lang).gettext
     who = _("With %(practitioner)s.") % {"practitioner": line(visit.practitioner)} if visit.practitioner else ""
-    return described(visit, who=who, link=_("Change or cancel: %(link)s") % {"link": visit.manage_url})
+    link = _("Change or cancel: %(link)s") % {"link": visit.manage_url} if visit.manage_url else ""
+    return described(visit, who=who, link=link)
 
 
 def described(visit: Visit, *, link: str, who: str = "") -> str:

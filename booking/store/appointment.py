@@ -225,6 +225,20 @@ def placements(appointment_id: int) -> list[Change]:
     return [change for change in changes(appointment_id) if change.old_status is None or "left" in change.what]
 
 
+def same_sequences(visit: Appointment) -> frozenset[int]:
+    """Each SEQUENCE at which the visit's time, practitioner and location were what they are now."""
+    here = (visit.starts_at, visit.practitioner_id, visit.location_id)
+    sequence, same = visit.sequence, {visit.sequence}
+    for move in reversed(placements(visit.id)):
+        if move.old_status != Status.BOOKED or sequence == 0:
+            break
+        sequence -= 1
+        left = move.what["left"]
+        if (datetime.fromisoformat(left["start"]), left["practitioner"], left["location"]) == here:
+            same.add(sequence)
+    return frozenset(same)
+
+
 ADD = sa.insert(appointment).returning(appointment.c.id)
 
 

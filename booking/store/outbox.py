@@ -11,8 +11,9 @@ import sqlalchemy as sa
 from pydantic import TypeAdapter
 from sqlalchemy.orm import Mapped, aliased, mapped_column
 
-from booking.domain.appointment import ASKED, Status
+from booking.domain.appointment import ASKED, NOTED, Status
 from booking.domain.message import (
+    UPDATES,
     Facts,
     Kind,
     Method,
@@ -20,6 +21,7 @@ from booking.domain.message import (
     Recipient,
     Told,
     Transition,
+    Was,
     as_sent,
     by_phone,
     joined,
@@ -34,6 +36,7 @@ from booking.store.sealed import seal, unseal
 LEASE = timedelta(minutes=2)
 NO_ADDRESS = "no address"
 FACTS = TypeAdapter(Facts)
+FORMER = {Recipient.PATIENT: Kind.ELSEWHERE, Recipient.PRACTITIONER: Kind.REPLACED}
 
 
 class Message(Base):
@@ -69,7 +72,7 @@ class Message(Base):
     state: Mapped[str] = mapped_column(sa.String(12), default="queued")
     due_at: Mapped[datetime]
     lease_until: Mapped[datetime | None]
-    attempts: Mapped[int] = mapped_column(default=0)  # also fences a worker that lost its lease
+    attempts: Mapped[int] = mapped_column(default=0)  # tries begun; also fences a worker that lost its lease
     message_id: Mapped[str] = mapped_column(sa.String(120), unique=True)
     content: Mapped[bytes | None]  # sealed bytes, from the first try until a week after the last
     error: Mapped[str | None] = mapped_column(sa.String(300))
@@ -77,6 +80,12 @@ class Message(Base):
     ended_at: Mapped[datetime | None]  # sent, failed or superseded
     phoned_at: Mapped[datetime | None]  # when the desk said by phone what could not be mailed
     phoned_by: Mapped[int | None] = mapped_column(sa.ForeignKey("staff.id"))
+
+    @property
+    def may_be_known(self) -> bool:
+        """Whether somebody may have got it. A try that found no server leaves neither contents nor a lease."""
+        began = self.state != "queued" or self.content is not None or self.lease_until is not None
+        return bool(self.attempts) and began
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +126,23 @@ def tell(
     The appointment's row has its new status, times, SEQUENCE and stamp already. The patient is written to in the
     visit's language, everybody else in `language`.
     """
-    for notice in notices(transition):
-        _tell(appointment, notice, addresses, language, facts, now, due_at or now, is_first=transition.old is None)
+    was, said = facts.was, notices(transition)
+    if transition.address_changed and was and not any(n.former and n.to is Recipient.PATIENT for n in said):
+        # What waits for the old address is written from the rows of now, the new link among them.
+        _superseded(appointment, Recipient.PATIENT, was.patient_address, now)
+    is_first, due = transition.old is None, due_at or now
+    for notice in said:
+        address = _address(notice, addresses, was)
+        _tell(appointment, notice, address, language, facts, now, due, is_first=is_first)
+    if was and transition.old in NOTED:
+        # The events of who once was told and is not by now: moved from without a word, another address, no invites.
+        for role, ended in FORMER.items():
+            gone = Notice(ended, role, Method.CANCEL, former=True)
+            for address in _invited_before(appointment, role, but=addresses.get(role, "")):
+                if _told(appointment, role, address) is Told.EVENT:
+                    _tell(appointment, gone, address, language, facts, now, due, is_first=False)
+                else:
+                    _superseded(appointment, role, address, now)
     if kind := by_phone(transition):
         put(
             clinic_id=appointment.clinic_id,
@@ -200,13 +224,15 @@ def take_back(appointment: int, *, after: int, at: datetime) -> bool:
     """Undo what a change at that instant put into the outbox: every message about the visit that is newer than
     `after`. Those that it made superfluous wait again.
 
-    False, and nothing is done, if one of them may have been heard of.
+    False, and nothing is done, if one of them may have been heard of, or if something else was said since.
     """
     of_visit = sa.select(Message).where(Message.appointment_id == appointment).order_by(Message.id)
     query = of_visit.where(sa.or_(Message.id > after, Message.state == "superseded"))
     found = list(db.session.scalars(query.with_for_update().execution_options(populate_existing=True)))
     newer = [message for message in found if message.id > after]
-    if any(message.attempts or message.phoned_at for message in newer):
+    if any(message.may_be_known or message.phoned_at for message in newer):
+        return False
+    if any(message.created_at != at or message.state == "superseded" for message in newer):
         return False
     for message in newer:
         db.session.delete(message)
@@ -267,7 +293,7 @@ def claim(now: datetime) -> Claim | None:
     waits = sa.exists().where(
         earlier.appointment_id == Message.appointment_id,
         earlier.role == Message.role,
-        earlier.address == Message.address,
+        sa.func.lower(earlier.address) == sa.func.lower(Message.address),
         earlier.state == "queued",
         earlier.id < Message.id,
     )
@@ -320,7 +346,7 @@ def first_id(claim: Claim) -> str:
         .where(
             Message.appointment_id == claim.appointment_id,
             Message.role == claim.role,
-            Message.address == claim.address,
+            _is_to(claim.address),
             Message.state == "sent",
             Message.id < claim.id,
         )
@@ -346,12 +372,19 @@ def failed(claim: Claim, error: str, now: datetime) -> bool:
 
 def dropped(claim: Claim, now: datetime) -> bool:
     """Note that there is nothing left to say. False if the lease was lost."""
-    return _update(claim, state="superseded", ended_at=now, lease_until=None)
+    never_seen = {"attempts": 0} if claim.content is None else {}
+    return _update(claim, state="superseded", ended_at=now, lease_until=None, **never_seen)
 
 
 def retry(claim: Claim, error: str, due_at: datetime) -> bool:
     """Give the lease back; the next try is at `due_at`. False if the lease was lost."""
     return _update(claim, due_at=due_at, lease_until=None, error=error)
+
+
+def postpone(claim: Claim, error: str, due_at: datetime) -> bool:
+    """Like `retry` after a try that got nowhere near a server: what was written for it, nobody has seen."""
+    unseen = {"content": None} if claim.content is None else {}
+    return _update(claim, due_at=due_at, lease_until=None, error=error, **unseen)
 
 
 def settle(clinic_id: int, now: datetime) -> None:
@@ -376,7 +409,7 @@ def wipe(ended_before: datetime) -> int:
 def _tell(
     appointment: Appointment,
     notice: Notice,
-    addresses: Mapping[Recipient, str],
+    address: str,
     language: str,
     facts: Facts,
     now: datetime,
@@ -384,18 +417,13 @@ def _tell(
     *,
     is_first: bool,
 ) -> None:
-    was = facts.was
-    address = addresses.get(notice.to, "")
-    uid, sequence = appointment.uid, appointment.sequence
-    if notice.former:
-        if was is None:
-            return
-        address = was.patient_address if notice.to is Recipient.PATIENT else was.practitioner_address
-        if was.uid != uid:
-            # The old event has a life of its own; its end counts on from there.
-            uid, sequence = was.uid, was.sequence + 1
     if not address:
         return
+    was = facts.was
+    uid, sequence = appointment.uid, appointment.sequence
+    if notice.former and was and was.uid != uid:
+        # The old event has a life of its own; its end counts on from there.
+        uid, sequence = was.uid, was.sequence + 1
     unsent = [] if is_first else _superseded(appointment, notice.to, address, now)
     said = as_sent(notice, told=Told.NOTHING if is_first else _told(appointment, notice.to, address))
     if said is None:
@@ -403,8 +431,8 @@ def _tell(
     kind = said.kind
     for earlier in unsent:
         kind = joined(Kind(earlier.kind), kind)
-        if kind is Kind.MOVED:
-            # Nobody heard of the time between: the move is told from where the visit stood before the first one.
+        if kind is Kind.MOVED or (said.method is Method.CANCEL and earlier.kind in UPDATES):
+            # Nobody heard of the time between: what is told starts where the visit stood before the first move.
             facts = replace(facts, was=facts_of(earlier).was or facts.was)
     put(
         clinic_id=appointment.clinic_id,
@@ -420,6 +448,25 @@ def _tell(
     )
 
 
+def _address(notice: Notice, addresses: Mapping[Recipient, str], was: Was | None) -> str:
+    if not notice.former:
+        return addresses.get(notice.to, "")
+    if was is None:
+        return ""
+    return was.patient_address if notice.to is Recipient.PATIENT else was.practitioner_address
+
+
+def _invited_before(appointment: Appointment, role: Recipient, *, but: str) -> list[str]:
+    """The other addresses that an invite of this role was ever written for."""
+    query = sa.select(Message.address).where(
+        Message.appointment_id == appointment.id,
+        Message.role == role.value,
+        Message.method == Method.REQUEST.value,
+        sa.func.lower(Message.address) != but.lower(),
+    )
+    return list({address.lower(): address for address in db.session.scalars(query.order_by(Message.id))}.values())
+
+
 def _superseded(appointment: Appointment, role: Recipient, address: str, now: datetime) -> list[Message]:
     """Drop the messages to this recipient that a new one makes superfluous; a CANCEL never is.
 
@@ -430,7 +477,7 @@ def _superseded(appointment: Appointment, role: Recipient, address: str, now: da
         .where(
             Message.appointment_id == appointment.id,
             Message.role == role.value,
-            Message.address == address,
+            _is_to(address),
             Message.state == "queued",
             sa.or_(Message.method.is_(None), Message.method != Method.CANCEL.value),
             _free(now),
@@ -441,6 +488,7 @@ def _superseded(appointment: Appointment, role: Recipient, address: str, now: da
     )
     messages = list(db.session.scalars(query))
     for message in messages:
+        message.attempts = message.attempts if message.may_be_known else 0
         message.state = "superseded"
         message.ended_at = now
         message.lease_until = None
@@ -451,24 +499,30 @@ def _superseded(appointment: Appointment, role: Recipient, address: str, now: da
 def _told(appointment: Appointment, role: Recipient, address: str) -> Told:
     """What may have reached this recipient. A mail that was tried once may have been taken, whatever was said."""
     query = (
-        sa.select(Message.method, Message.attempts)
+        sa.select(Message)
         .where(
             Message.appointment_id == appointment.id,
             Message.role == role.value,
-            Message.address == address,
+            _is_to(address),
             Message.state != "failed",
         )
         .order_by(Message.id)
+        .execution_options(populate_existing=True)
     )
     told = Told.NOTHING
-    for method, attempts in db.session.execute(query):
-        if method == Method.CANCEL.value:
+    for message in db.session.scalars(query):
+        if message.method == Method.CANCEL.value:
             told = Told.MAIL
-        elif attempts and method == Method.REQUEST.value:
+        elif message.may_be_known and message.method == Method.REQUEST.value:
             told = Told.EVENT
-        elif attempts and told is Told.NOTHING:
+        elif message.may_be_known and told is Told.NOTHING:
             told = Told.MAIL
     return told
+
+
+def _is_to(address: str) -> sa.ColumnElement[bool]:
+    """The same mailbox: nobody tells theirs from one in capitals, which phones' keyboards write."""
+    return sa.func.lower(Message.address) == address.lower()
 
 
 def _free(now: datetime) -> sa.ColumnElement[bool]:

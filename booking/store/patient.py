@@ -163,6 +163,15 @@ def _kept(rows: Sequence[sa.Row[int, str, str, int | None]]) -> list[int]:
     return kept
 
 
+ADDRESS = sa.select(patient.c.email).where(patient.c.id == sa.bindparam("patient"))
+
+
+def address(patient_id: int) -> str | None:
+    """The e-mail address that this patient's mails go to, None without one."""
+    found: str | None = connection().execute(ADDRESS, {"patient": patient_id}).scalar_one()
+    return found
+
+
 def identity_of(name: str, email: str | None, phone: str | None) -> str:
     """What is the same for the same name and contacts, and tells all others apart."""
     return digest("\n".join((_key(name), (email or "").casefold(), phone or "")))

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, aliased, mapped_column
 
-from booking.domain.appointment import OPEN
+from booking.domain.appointment import OVER
 from booking.domain.audit import Action, Kind, thing
 from booking.domain.errors import NotFound
 from booking.domain.name import Likeness, likeness
@@ -133,13 +133,14 @@ def visits(clinic_id: int, patient_id: int) -> list[Appointment]:
 
 
 def to_come(clinic_id: int, patients: list[int], now: datetime) -> list[Appointment]:
-    """The visits of these patients that are pending or booked and not yet over, locked, in order of their id."""
+    """The visits of these patients that stand and are not yet over, locked, in order of their id; those whose patient
+    is here among them."""
     query = (
         sa.select(Appointment)
         .where(
             Appointment.clinic_id == clinic_id,
             Appointment.patient_id.in_(patients),
-            Appointment.status.in_(OPEN),
+            Appointment.status.not_in(OVER),
             Appointment.ends_at > now,
         )
         .order_by(Appointment.id)

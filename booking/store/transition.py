@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from booking.domain.access import Caller
-from booking.domain.appointment import Status, Why, lapses_at
+from booking.domain.appointment import NOTED, Status, Why, lapses_at
 from booking.domain.availability import Plan
 from booking.domain.message import Facts, Recipient, Tell, Transition, Was
 from booking.domain.time import local
@@ -98,7 +98,7 @@ def ended(
         holds.release(hold)
     appointment.status = status
     appointment.waits_for = appointment.lapses_at = appointment.needs_desk = None
-    if old == Status.BOOKED:
+    if old in NOTED:
         appointment.sequence += 1
     changed(appointment, old, was, by=by, now=now, reason=reason, message=message, why=why)
     return appointment
@@ -168,7 +168,7 @@ def tell(
     name, address = invited(appointment.practitioner_id)
     status = Status(appointment.status)
     moved = was is not None and _where_and_when(was) != _where_and_when(as_it_was(appointment))
-    other_practitioner = was is not None and was.practitioner != name
+    other_practitioner = was is not None and (was.practitioner, was.practitioner_address) != (name, address)
     may_be_undone = by.is_desk and not offered and (moved or other_practitioner) and old == status
     transition = Transition(
         old=old,

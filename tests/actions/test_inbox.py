@@ -132,6 +132,16 @@ def test_an_answer_to_the_time_before_a_move_is_stale(post: Post, make: Make) ->
     assert post.outcomes() == ["stale", "taken", "forged"]
 
 
+def test_a_move_undone_before_anybody_heard_of_it_makes_no_answer_stale(post: Post, make: Make) -> None:
+    post.deliver()
+    post.act(appointments.reschedule, make.at("Mon 11:00"))
+    post.act(appointments.undo_move)
+    assert post.row().sequence == 2
+    assert post.answer("DECLINED", sequence=0) is Outcome.TAKEN
+    assert post.row().needs_desk == "declined"
+    assert post.answer("ACCEPTED", sequence=1, minutes=1) is Outcome.STALE
+
+
 NOT_COUNTED: list[tuple[dict[str, Any], Outcome]] = [
     ({"sender": "eve@example.com"}, Outcome.FORGED),
     ({"sender": "eve@example.com", "attendee": ADA}, Outcome.FORGED),

@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from booking.actions import appointment as actions
+from booking.actions import patient as patients
 from booking.domain.access import PATIENT, Caller
 from booking.domain.errors import Changed, NotAllowed, NotOffered, SlotTaken, WrongStatus
 from booking.domain.message import Tell
@@ -16,6 +17,7 @@ from booking.store.appointment import Appointment, by_public_id, changes
 from booking.store.base import db
 from booking.store.hold import HoldTick
 from booking.store.outbox import Message
+from booking.store.patient import Patient
 from booking.store.practitioner import Actor
 from tests.cast import ELM, Make
 
@@ -75,6 +77,33 @@ def test_a_move_undone_in_time_leaves_the_outbox_the_ticks_and_the_place_as_they
         assert [bool(c.what.get("undone")) for c in changes(visit.id)] == [False, False, True, False, True]
         assert by_public_id(make.elm, visit.public_id).sequence == 4
         actions.cancel(make.elm, visit.public_id, by=CY, now=make.now)
+
+
+def test_undoing_a_move_takes_back_nothing_that_was_said_since(make: Make) -> None:
+    visit = make.appointment("Tue 10:00")
+    mark_sent()
+    move(make, visit, "Tue 11:00")
+    someone = db.session.get_one(Patient, visit.patient_id)
+    new = make.person(email="ada@home.example")
+    patients.change(make.elm, someone.public_id, new, expected=someone.version, by=CY, now=make.now + 1.5 * MINUTE)
+    undo(make, visit)
+    told = db.session.execute(
+        sa.select(Message.address, Message.method).where(Message.role == "patient", Message.state != "superseded")
+    )
+    assert [tuple(row) for row in told] == [
+        ("ada@example.com", "REQUEST"),
+        ("ada@example.com", "CANCEL"),
+        ("ada@home.example", "REQUEST"),
+    ]
+
+
+def test_an_undo_undone_is_a_move_that_is_told(make: Make) -> None:
+    visit = make.appointment("Tue 10:00")
+    mark_sent()
+    move(make, visit, "Tue 11:00")
+    undo(make, visit)
+    assert undo(make, visit, minutes=3).starts_at == make.at("Tue 11:00")
+    assert queued(visit) == ["moved to patient", "moved to practitioner"]
 
 
 def test_a_move_that_was_mailed_is_taken_back_by_another_mail(make: Make) -> None:

@@ -13,16 +13,23 @@ from icalendar import Calendar
 
 from booking import mail
 from booking.actions import appointment as appointments
+from booking.actions import inbox
 from booking.actions import outbox as sending
+from booking.actions import patient as patients
+from booking.actions import visit as day
 from booking.domain.access import PATIENT, Caller
-from booking.domain.message import Facts, Kind, Link, Recipient
+from booking.domain.appointment import Status
+from booking.domain.message import Facts, Kind, Link, Recipient, Tell
 from booking.settings import Settings
 from booking.store import outbox
 from booking.store.appointment import Appointment
 from booking.store.base import db, transaction
 from booking.store.clinic import Clinic
 from booking.store.outbox import Message
+from booking.store.patient import Patient
+from booking.store.practitioner import Actor
 from tests.cast import Make
+from tests.formats.replies import written
 from tests.servers.smtp import Mailbox
 
 ADA, BO, ELM = "ada@example.com", "bo@elm.example", "desk@elm.example"
@@ -311,6 +318,52 @@ def test_a_move_that_may_have_been_read_is_undone_in_words(
     assert [one["Subject"][:24] for one in mailbox.to(ADA)] == ["Wed 13 Jan, 10:00: your ", "Moved to Wed 13 Jan, 10:"]
 
 
+def test_the_end_is_told_of_the_time_that_was_heard_of(
+    make: Make, mailbox: Mailbox, deliver: Deliver, act: Act
+) -> None:
+    visit = make.appointment("Wed 10:00")
+    deliver()
+    act(appointments.reschedule, visit, make.at("Wed 11:00"), by=CY)
+    act(appointments.reschedule, visit, make.at("Wed 12:00"), by=CY, minutes=1)
+    act(appointments.cancel, visit, by=CY, minutes=2)
+    deliver(2)
+    for address in (ADA, BO):
+        _, cancelled = mailbox.to(address)
+        found = event(cancelled)
+        assert found is not None
+        assert (found["METHOD"], found["DTSTART"].dt, found["SEQUENCE"]) == ("CANCEL", make.at("Wed 10:00"), 3)
+        assert "Wed 13 Jan, 10:00" in cancelled["Subject"]
+
+
+def test_the_old_address_hears_of_the_time_that_it_knows(
+    app: Flask, make: Make, mailbox: Mailbox, deliver: Deliver, act: Act
+) -> None:
+    visit = make.appointment("Wed 10:00")
+    deliver()
+    act(appointments.reschedule, visit, make.at("Wed 11:00"), by=CY)
+    with app.app_context():
+        someone = db.session.get_one(Patient, visit.patient_id)
+        person = make.person(email="ada@home.example")
+        patients.change(make.elm, someone.public_id, person, expected=someone.version, by=CY, now=make.now)
+    deliver()
+    assert mailbox.to(ADA)[-1]["Subject"].startswith("Cancelled: Wed 13 Jan, 10:00")
+
+
+def test_an_invite_asked_for_again_counts_the_move_that_nobody_was_told_of(
+    app: Flask, make: Make, mailbox: Mailbox, deliver: Deliver, act: Act
+) -> None:
+    visit = make.appointment("Wed 10:00")
+    deliver()
+    asked = {"uid": visit.uid, "organizer": app.config["SETTINGS"].sender, "method": "REFRESH"}
+    with app.app_context():
+        inbox.receive(written("apple", **asked), make.now + timedelta(minutes=20))
+    act(appointments.reschedule, visit, make.at("Wed 11:00"), by=CY, telling=Tell.NO, minutes=20)
+    deliver(21)
+    found = event(mailbox.to(ADA)[-1])
+    assert found is not None
+    assert (found["DTSTART"].dt, found["SEQUENCE"]) == (make.at("Wed 11:00"), 1)
+
+
 def test_another_practitioner_takes_the_visit_over(make: Make, mailbox: Mailbox, deliver: Deliver, act: Act) -> None:
     visit = make.appointment("Tue 10:00")
     deliver()
@@ -324,6 +377,76 @@ def test_another_practitioner_takes_the_visit_over(make: Make, mailbox: Mailbox,
     assert found is not None
     assert (found["METHOD"], found["SEQUENCE"]) == ("REQUEST", 1)
     assert "Dee Marsh" in found["DESCRIPTION"]
+
+
+@pytest.mark.parametrize("end", [appointments.cancel, day.enter_in_error])
+def test_what_goes_after_the_patient_came_leaves_the_calendars_too(
+    make: Make, mailbox: Mailbox, deliver: Deliver, act: Act, end: Any
+) -> None:
+    visit = make.appointment("Mon 10:00")
+    deliver()
+    act(day.note, visit, Status.ARRIVED, by=CY, minutes=60)
+    act(end, visit, by=CY, minutes=61)
+    deliver(61)
+    for address in (ADA, BO):
+        events = [found for one in mailbox.to(address) if (found := event(one))]
+        assert [(found["METHOD"], found["SEQUENCE"]) for found in events] == [("REQUEST", 0), ("CANCEL", 1)]
+
+
+def test_who_is_here_needs_no_call(make: Make, act: Act, rows: Rows) -> None:
+    visit = make.appointment("Mon 10:00", person=make.person(email=None, phone="+442079460123"))
+    act(day.note, visit, Status.ARRIVED, by=CY, minutes=60)
+    act(appointments.cancel, visit, by=CY, minutes=61)
+    assert rows("") == []
+
+
+def test_an_address_in_capitals_is_the_same_calendar(
+    app: Flask, make: Make, mailbox: Mailbox, deliver: Deliver, act: Act
+) -> None:
+    visit = make.appointment("Wed 10:00", person=make.person(email="Ada@Example.com"))
+    deliver()
+    with app.app_context():
+        someone = db.session.get_one(Patient, visit.patient_id)
+        patients.change(make.elm, someone.public_id, make.person(), expected=someone.version, by=CY, now=make.now)
+    act(appointments.reschedule, visit, make.at("Wed 11:00"), minutes=1)
+    deliver(1)
+    act(appointments.cancel, visit, minutes=2)
+    deliver(2)
+    assert methods(mailbox.to("Ada@Example.com") + mailbox.to(ADA)) == ["REQUEST", "REQUEST", "CANCEL"]
+    assert mailbox.to(ADA)[0]["Subject"].startswith("Moved to ")
+
+
+@pytest.mark.parametrize("lost", ["address", "invites", "word"])
+def test_who_was_invited_hears_of_the_end_whatever_came_between(
+    app: Flask, make: Make, mailbox: Mailbox, deliver: Deliver, act: Act, lost: str
+) -> None:
+    visit = make.appointment("Tue 10:00")
+    deliver()
+    if lost == "word":
+        dee = make.wish(practitioner="dee").practitioner
+        act(appointments.reschedule, visit, make.at("Tue 11:00"), by=CY, practitioner=dee, telling=Tell.NO)
+    else:
+        values = {"email": "bo@home.example"} if lost == "address" else {"invites": False}
+        with app.app_context():
+            transaction(db.session.execute)(sa.update(Actor).where(Actor.slug == "bo").values(**values))
+    act(appointments.cancel, visit, by=CY, minutes=1)
+    deliver(1)
+    assert methods(mailbox.to(BO)) == ["REQUEST", "CANCEL"]
+    cancel = event(mailbox.to(BO)[1])
+    assert cancel is not None
+    assert cancel["SEQUENCE"] == (2 if lost == "word" else 1)
+    assert not [one for one in mailbox.to("bo@home.example") if event(one)]
+
+
+def test_an_invite_that_waits_for_who_wants_none_any_more_is_not_sent(
+    app: Flask, make: Make, mailbox: Mailbox, deliver: Deliver, act: Act
+) -> None:
+    visit = make.appointment("Wed 10:00")
+    with app.app_context():
+        transaction(db.session.execute)(sa.update(Actor).where(Actor.slug == "bo").values(invites=False))
+    act(appointments.cancel, visit)
+    deliver()
+    assert not mailbox.to(BO)
 
 
 def test_a_clinic_that_wants_it_hears_of_visits_by_patients_alone(
@@ -378,6 +501,43 @@ def test_a_server_that_is_down_delays_mails_by_no_more_than_a_minute(
     deliver(601)
     assert len(mailbox.to(ADA)) == 1
     assert [row.state for row in rows(ADA)] == ["sent"]
+
+
+def test_who_was_not_reached_is_told_of_no_end(
+    make: Make, deliver: Deliver, act: Act, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing was handed over while the server was down, so there is nothing to cancel."""
+    visit, moved = make.appointment("Wed 10:00"), make.appointment("Thu 10:00")
+    with monkeypatch.context() as down:
+        down.setattr(mail, "send", lambda *_, **__: (_ for _ in ()).throw(mail.Unreachable("ConnectionRefusedError")))
+        deliver()
+        deliver(2)
+    act(appointments.cancel, visit, minutes=3)
+    act(appointments.reschedule, moved, make.at("Thu 11:00"), minutes=3)
+    deliver(3)
+    for address in (ADA, BO):
+        assert [one["Subject"][:3] for one in mailbox.to(address)] == ["Thu" if address == ADA else "New"]
+        assert methods(mailbox.to(address)) == ["REQUEST"]
+
+
+@pytest.mark.parametrize("telling", [Tell.NO, None])
+def test_a_reminder_that_could_not_be_sent_in_time_is_given_up(
+    app: Flask, make: Make, deliver: Deliver, act: Act, mailbox: Mailbox, telling: Tell | None
+) -> None:
+    """It was written for the first try; by the next the visit is elsewhere, which nobody was to be told, or begins."""
+    visit = make.appointment("Wed 10:00")
+    deliver()
+    day_before = 60 * 32
+    with app.app_context():
+        assert appointments.remind(make.now + timedelta(minutes=day_before)) == 1
+    mailbox.answer = "451 later"
+    deliver(day_before)
+    mailbox.answer = ""
+    if telling:
+        at = make.at("Wed 11:00")
+        act(appointments.reschedule, visit, at, by=CY, telling=telling, minutes=day_before + 1)
+    deliver(day_before + (5 if telling else 24 * 60))
+    assert len(mailbox.to(ADA)) == 1
 
 
 def test_every_retry_sends_the_same_bytes(

@@ -13,11 +13,14 @@ import sqlalchemy as sa
 from flask import Flask
 from icalendar import Calendar
 
+from booking.actions import appointment as appointments
 from booking.actions import outbox as sending
 from booking.actions import patient as actions
+from booking.actions import visit as day
 from booking.domain.access import Caller
 from booking.domain.appointment import Status
 from booking.domain.errors import BookingError, Changed, NotAllowed, NotFound
+from booking.domain.message import Tell
 from booking.store import invariants, patient, record
 from booking.store.appointment import Appointment
 from booking.store.audit import Entry
@@ -62,6 +65,12 @@ def events(mails: list[EmailMessage]) -> list[tuple[str, str, int]]:
                 [event] = calendar.events
                 found.append((str(calendar["METHOD"]), str(event["UID"]), int(str(event["SEQUENCE"]))))
     return found
+
+
+def text_of(mail: EmailMessage) -> str:
+    """All that a mail says, its calendar's lines unfolded."""
+    parts = [part.get_payload(decode=True) for part in mail.walk() if not part.is_multipart()]
+    return "\n".join(part.decode().replace("\r\n ", "") for part in parts if isinstance(part, bytes))
 
 
 def broken(make: Make) -> list[str]:
@@ -113,6 +122,58 @@ def test_a_request_and_a_visit_without_mail_follow_too(
     assert events(mailbox.to(NEW)) == []
     with app.app_context():
         assert db.session.get_one(Appointment, visit.id).status == Status.PENDING
+
+
+def test_the_visit_of_who_is_here_follows_too(
+    app: Flask, make: Make, cy: Caller, mailbox: Mailbox, deliver: Callable[[], int]
+) -> None:
+    visit = make.appointment("Mon 09:00")
+    deliver()
+    with app.app_context():
+        day.note(make.elm, visit.public_id, Status.ARRIVED, by=cy, now=make.now)
+        someone = record_of(visit)
+        person = make.person(email=NEW)
+        actions.change(make.elm, someone.public_id, person, expected=someone.version, by=cy, now=make.now)
+        day.take_back(make.elm, visit.public_id, by=cy, now=make.now)
+    deliver()
+    assert [method for method, _, _ in events(mailbox.to(OLD))] == ["REQUEST", "CANCEL"]
+    assert [method for method, _, _ in events(mailbox.to(NEW))] == ["REQUEST"]
+
+
+def test_a_missed_visit_that_is_moved_leaves_the_address_of_then(
+    app: Flask, make: Make, cy: Caller, mailbox: Mailbox, deliver: Callable[[], int]
+) -> None:
+    visit = make.appointment("Mon 09:00")
+    deliver()
+    later = make.now + timedelta(hours=5)
+    with app.app_context():
+        someone = record_of(visit)
+        person = make.person(email=NEW)
+        actions.change(make.elm, someone.public_id, person, expected=someone.version, by=cy, now=later)
+        at = make.at("Wed 09:00")
+        appointments.reschedule(make.elm, visit.public_id, at, by=cy, now=later, telling=Tell.NOW)
+        sending.deliver(later)
+    assert [method for method, _, _ in events(mailbox.to(OLD))] == ["REQUEST", "CANCEL"]
+    assert [method for method, _, _ in events(mailbox.to(NEW))] == ["REQUEST"]
+
+
+@pytest.mark.parametrize("confirmation", ["instant", "request"])
+def test_the_old_address_is_not_sent_the_new_link(
+    app: Flask, make: Make, cy: Caller, mailbox: Mailbox, deliver: Callable[[], int], confirmation: str
+) -> None:
+    make.clinic(confirmation=confirmation)
+    told = make.appointment("Tue 10:00")
+    deliver()
+    waiting = make.appointment("Wed 10:00")
+    with app.app_context():
+        someone = record_of(told)
+        person = make.person(email=NEW)
+        actions.change(make.elm, someone.public_id, person, expected=someone.version, by=cy, now=make.now)
+        links = [make.link(db.session.get_one(Appointment, visit.id)) for visit in (told, waiting)]
+    deliver()
+    said = {to: "".join(text_of(mail) for mail in mailbox.to(to)) for to in (OLD, NEW)}
+    assert [link in said[NEW] for link in links] == [True, True]
+    assert [link in said[OLD] for link in links] == [False, False]
 
 
 def test_a_new_name_mails_nobody_and_finds_the_patient(
@@ -263,6 +324,22 @@ def test_moved_visits_are_mailed_to_the_kept_address_and_back_and_their_links_go
 
 
 @pytest.mark.usefixtures("both_databases")
+def test_what_is_booked_in_the_name_of_a_merged_record_is_mailed_where_the_kept_one_is(
+    app: Flask, make: Make, cy: Caller, mailbox: Mailbox, deliver: Callable[[], int]
+) -> None:
+    kept = make.appointment("Tue 09:00", person=make.person(email=NEW))
+    merged = make.appointment("Wed 09:00")
+    with app.app_context():
+        actions.merge(make.elm, record_of(kept).public_id, record_of(merged).public_id, by=cy, now=make.now)
+    visit = make.appointment("Thu 09:00")
+    deliver()
+    with app.app_context():
+        appointments.cancel(make.elm, visit.public_id, by=cy, now=make.now + timedelta(minutes=2))
+        sending.deliver(make.now + timedelta(minutes=2))
+    told = {to: [method for method, uid, _ in events(mailbox.to(to)) if uid == visit.uid] for to in (OLD, NEW)}
+    assert told == {OLD: [], NEW: ["REQUEST", "CANCEL"]}
+
+
 def test_of_two_merges_at_once_one_wins(app: Flask, make: Make, cy: Caller) -> None:
     visits = [
         make.appointment(starts, person=make.person(name))

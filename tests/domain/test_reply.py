@@ -15,7 +15,7 @@ NOW = datetime(2027, 1, 11, 8, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 ADA, BO, EVE, ELM = "ada@example.com", "bo@elm.example", "eve@example.com", "booking@elm.example"
 YES = Reply("REPLY", "uid", ELM, (ADA,), "ACCEPTED", 1, NOW - SECOND)
-VISIT = Invited(ELM, (ADA, BO), Status.BOOKED, 1, last_at=NOW - 2 * SECOND)
+VISIT = Invited(ELM, (ADA, BO), Status.BOOKED, 1, frozenset({1}), last_at=NOW - 2 * SECOND)
 
 TAKEN, STALE, FORGED, IGNORED = Outcome.TAKEN, Outcome.STALE, Outcome.FORGED, Outcome.IGNORED
 
