@@ -18,6 +18,7 @@ def test_a_patient_is_found_while_cy_types_and_opened_by_keyboard(page: Page, li
     sign_in(page, live_server, make)
     page.emulate_media(reduced_motion="reduce")
     page.goto(f"{live_server}/desk/elm/patients")
+    expect(page.get_by_role("searchbox")).to_be_focused()
     page.keyboard.type("ada")
     expect(page.get_by_role("search").get_by_role("status")).to_have_text("3 patients are found.")
     assert page.url.endswith("/patients")

@@ -60,6 +60,7 @@ def test_somebody_new_is_booked_by_keyboard_and_what_is_wrong_keeps_what_was_typ
     make.appointment("Mon 10:30")
     sign_in(page, live_server, make)
     page.goto(f"{live_server}/desk/elm/new")
+    expect(page.get_by_label("Patient")).to_be_focused()
     page.keyboard.type("Zoe Blake")
     expect(page.locator("#found")).to_contain_text("Nobody is found")
     page.keyboard.press("Tab")
