@@ -36,6 +36,7 @@ BATCH = 20  # mails between two looks at whether to stop
 SWEEP_EVERY = 60.0
 POLL_EVERY = 60.0  # seconds between two looks into the mailbox
 LOOK_EVERY = 5.0  # seconds between two looks whether a calendar elsewhere is to be read
+READERS = 2  # threads for that: a slow server holds up one of them
 LONGEST_PAUSE = 60.0  # after faults of the database
 THREADS = 4  # of each web worker; most of a request is Python, which runs one thread at a time
 STOP_WITHIN = 30  # seconds that requests under way get to end
@@ -157,7 +158,8 @@ def worker(once: bool) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     # Threads of their own: what goes out does not wait for a slow mailbox or a slow calendar.
-    threading.Thread(target=_keep_reading, args=(app, stop), daemon=True).start()
+    for _ in range(READERS):
+        threading.Thread(target=_keep_reading, args=(app, stop), daemon=True).start()
     if found.imap_url:
         threading.Thread(target=_keep_polling, args=(app, found.imap_url, stop), daemon=True).start()
     _work(app, stop)

@@ -22,7 +22,8 @@ ALLOWED = {
     "mail": {"domain", "settings"},
     "imap": {"domain", "settings"},
     "fetch": {"domain", "settings"},
-    "actions": {"domain", "formats", "store", "mail", "fetch", "settings"},
+    "apart": set(),
+    "actions": {"domain", "formats", "store", "mail", "fetch", "apart", "settings"},
     "web": {"domain", "formats", "store", "mail", "fetch", "actions", "settings", "clock"},
 }
 READS_THE_CLOCK = {

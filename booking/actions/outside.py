@@ -6,21 +6,23 @@ about the time that is taken.
 
 from __future__ import annotations
 
+import hashlib
 import logging
-from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy.exc import DBAPIError
 
-from booking import fetch
+from booking import apart, fetch
 from booking.domain import opening
 from booking.domain.access import Caller, new_id
 from booking.domain.audit import Action
 from booking.domain.errors import Busy, Invalid, NotFound
 from booking.domain.outside import Fault, Unreadable, next_try, span
+from booking.domain.time import Window
 from booking.fetch import Fetched, Source
 from booking.formats import busy
+from booking.formats.busy import Entry
 from booking.store import audit, diary, hold, outside
 from booking.store.base import db, rest, settings, transaction
 from booking.store.clinic import bump_board
@@ -30,6 +32,7 @@ from booking.store.practitioner import Actor
 log = logging.getLogger(__name__)
 
 MOST = 5  # calendars of one practitioner
+LONGEST = 40.0  # seconds that working out a calendar may take
 LEASE = timedelta(minutes=10)  # after which another worker tries what one has begun
 
 
@@ -72,7 +75,7 @@ def remove(clinic_id: int, public_id: str, *, by: Caller, now: datetime) -> None
     """Read the calendar no more; its busy times block nothing from now on. Raises NotFound."""
     hold.lock(clinic_id, {outside.get(clinic_id, public_id).actor_id})
     found = outside.get(clinic_id, public_id, lock=True)
-    outside.put(found, [])
+    outside.put(found, {}, since=now)
     db.session.delete(found)
     audit.record(clinic_id, Action.CALENDAR_REMOVED, by=by, now=now, of=f"practitioner:{found.actor_id}")
     bump_board(clinic_id)
@@ -86,30 +89,26 @@ def read_due(now: datetime) -> bool:
     if claim is None:
         return False
     try:
-        fetched = _fetched(claim, now)
-        found = _busy(claim, fetched.calendars, now) if fetched else None
+        _read(claim, now)
     except Unreadable as unreadable:
         _failed(claim, unreadable.fault, now)
     except (DBAPIError, Busy):
-        raise
+        raise  # it is read again when the lease runs out
     except Exception as error:  # whatever a stranger's server sends, the other calendars are read
         log.error("a calendar can't be dealt with: %s", type(error).__name__)
         _failed(claim, Fault.NO_CALENDAR, now)
-    else:
-        _succeeded(claim, fetched, found, now)
     return True
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A calendar that is this worker's to read."""
+    """A calendar that is this worker's to read. Its address is still sealed: one that does not open is a failure."""
 
     clinic: int
     practitioner: int
     id: str
     email: str
     zone: str
-    place: Place
     etag: str
     modified: str
 
@@ -123,55 +122,79 @@ def _claim(now: datetime) -> Claim | None:
     person = db.session.get_one(Actor, found.actor_id)
     plan = diary.current_plan(found.clinic_id)
     works_at = opening.workplaces(plan, person.id) or list(plan.locations)
-    is_known = found.read_for == now.date()  # the window it was read for has not moved since
+    zone = plan.locations[works_at[0]].zone if works_at else "UTC"
+    is_known = found.read_for == _for(now, zone, person.email or "")
     return Claim(
         clinic=found.clinic_id,
         practitioner=found.actor_id,
         id=found.public_id,
         email=person.email or "",
-        zone=plan.locations[works_at[0]].zone if works_at else "UTC",
-        place=outside.place_of(found),
+        zone=zone,
         etag=found.etag if is_known else "",
         modified=found.modified if is_known else "",
     )
 
 
-def _fetched(claim: Claim, now: datetime) -> Fetched | None:
+def _for(now: datetime, zone: str, email: str) -> str:
+    """What a reading is good for, as long as the server says that nothing changed: a window of days, and a reader."""
+    return hashlib.sha256(f"{now.date()} {zone} {email}".encode()).hexdigest()[:32]
+
+
+def _read(claim: Claim, now: datetime) -> None:
+    place = outside.place_of(outside.get(claim.clinic, claim.id))
+    rest()  # nobody waits for us while we wait for others
     since, until = span(now)
-    return fetch.fetch(
-        Source(*claim.place),
+    fetched = fetch.fetch(
+        Source(*place),
         since=since,
         until=until,
         allowed=settings().calendar_origins_allowed,
         etag=claim.etag,
         modified=claim.modified,
     )
-
-
-def _busy(claim: Claim, calendars: Sequence[bytes], now: datetime) -> busy.Busy:
-    since, until = span(now)
-
-    def ours(uids: Collection[str]) -> set[str]:
-        found = outside.own_visits(claim.clinic, claim.email, uids)
-        rest()
-        return found
-
-    return busy.read(calendars, zone=claim.zone, since=since, until=until, owner=claim.email, ours=ours)
+    if fetched is None:
+        _unchanged(claim, now)
+        return
+    try:
+        entries = apart.run(
+            LONGEST, busy.read, fetched.calendars, zone=claim.zone, since=since, until=until, owner=claim.email
+        )
+    except apart.GaveUp:
+        raise Unreadable(Fault.TOO_MUCH) from None
+    own = outside.own_visits(claim.clinic, claim.email, {entry.uid for entry in entries})
+    rest()
+    _succeeded(claim, fetched, [entry for entry in entries if entry.uid not in own], now)
 
 
 @transaction
-def _succeeded(claim: Claim, fetched: Fetched | None, found: busy.Busy | None, now: datetime) -> None:
+def _succeeded(claim: Claim, fetched: Fetched, entries: list[Entry], now: datetime) -> None:
     calendar = _locked(claim)
     if calendar is None:
         return
-    if fetched is not None and found is not None:
-        outside.put(calendar, found.windows)
-        calendar.etag, calendar.modified, calendar.read_for = fetched.etag, fetched.modified, now.date()
-        calendar.unread = found.unread
+    windows: dict[str, list[Window]] = {}
+    for entry in entries:
+        windows.setdefault(outside.key_of(entry.uid), []).extend(entry.windows)
+    odd = {outside.key_of(entry.uid) for entry in entries if not entry.is_understood}
+    outside.put(calendar, windows, keep=odd, since=span(now)[0])
+    calendar.etag, calendar.modified = fetched.etag, fetched.modified
+    calendar.read_for = _for(now, claim.zone, claim.email)
+    if calendar.unread != len(odd):
+        calendar.unread = len(odd)
+        bump_board(claim.clinic)
+    _is_well(calendar, now)
+
+
+@transaction
+def _unchanged(claim: Claim, now: datetime) -> None:
+    if calendar := _locked(claim):
+        _is_well(calendar, now)
+
+
+def _is_well(calendar: OutsideCalendar, now: datetime) -> None:
     calendar.read_at, calendar.next_at = now, next_try(now, None)
     if calendar.fault is not None:
         calendar.fault = calendar.failing_since = None
-        bump_board(claim.clinic)
+        bump_board(calendar.clinic_id)
 
 
 @transaction

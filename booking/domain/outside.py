@@ -5,8 +5,12 @@ A calendar that can't be read frees nothing: what was read last goes on counting
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, time, timedelta
 from enum import StrEnum
+from operator import attrgetter
+
+from booking.domain.time import Window
 
 EVERY = timedelta(minutes=15)
 SOONEST, LATEST = timedelta(minutes=2), timedelta(hours=1)  # between two tries while it can't be read
@@ -34,9 +38,22 @@ class Fault(StrEnum):
 class Unreadable(Exception):
     """A calendar can't be read now. It tells neither the address, which is a secret, nor what was found there."""
 
-    def __init__(self, fault: Fault) -> None:
-        super().__init__(fault.value)
-        self.fault = fault
+    def __init__(self, fault: Fault | str) -> None:
+        super().__init__(str(fault))
+        self.fault = Fault(fault)
+
+
+def merged(windows: Iterable[Window]) -> list[Window]:
+    """These windows sorted and disjoint, without empty ones."""
+    found: list[Window] = []
+    for window in sorted(windows, key=attrgetter("start")):
+        if window.start >= window.stop:
+            continue
+        if found and window.start <= found[-1].stop:
+            last = found.pop()
+            window = Window(last.start, max(last.stop, window.stop))
+        found.append(window)
+    return found
 
 
 def span(now: datetime) -> tuple[datetime, datetime]:

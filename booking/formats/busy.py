@@ -1,142 +1,260 @@
 """Other people's calendars as busy time: the events that take time, as stretches of ticks, and nothing else of them.
 
-What strangers write is bounded before it is worked out: events that are long over are left out unparsed, rules that
-repeat within an hour are refused, and the whole has a time limit. What can't be understood is counted.
+What can't be understood of an event is named, and what is left of it takes time rather too much than too little.
+Strangers can write what keeps a library busy for hours: events that are long over are left out unparsed and what
+repeats within an hour is not worked out, but whoever calls this should do so in a process of its own (`apart`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
-from itertools import chain
+from datetime import UTC, date, datetime, time, timedelta
 from math import prod
 from time import monotonic
 from typing import Any
 
-from icalendar import Calendar, Component, Event
+from icalendar import Calendar, Component, Event, vRecur
 
 from booking.domain.bits import meeting
-from booking.domain.outside import Fault, Unreadable
+from booking.domain.outside import Fault, Unreadable, merged
 from booking.domain.time import Window, first_instant, last_instant, tick_after, tick_of
 from booking.formats import zones
 
 SECONDS = 20.0  # that working out all repetitions may take
 MOST_EVENTS = 10_000  # that are not long over
+MOST_WINDOWS = 20_000
+MOST_RULES = 2  # of one event
 PER_DAY = 24  # repetitions of one event
 MARGIN = timedelta(days=2)  # more than any zone is away
+DAY = timedelta(days=1)
 FREE_FOR_OUTLOOK = {"FREE", "WORKINGELSEWHERE"}
 
 EVENT = re.compile(r"^BEGIN:VEVENT[ \t]*\n(?:(?!BEGIN:VEVENT|END:VEVENT).*\n)*+END:VEVENT[ \t]*\n?", re.M | re.I)
-REPEATS = re.compile(r"^(RRULE|RDATE|RECURRENCE-ID|DURATION)[;:]", re.MULTILINE | re.IGNORECASE)
-DAYS = re.compile(r"^DT(?:START|END)(?:;[^:\n]*)?:(\d{8})", re.MULTILINE | re.IGNORECASE)
+NOT_NEEDED = re.compile(
+    r"^BEGIN:(VALARM|VTODO|VJOURNAL)[ \t]*\n(?:(?!BEGIN:\1|END:\1).*\n)*+END:\1[ \t]*\n?", re.M | re.I
+)
+NEXT = re.compile(r"^(?=BEGIN:VCALENDAR[ \t]*$)", re.M | re.I)
+REPEATS = re.compile(r"^(RRULE|RDATE|RECURRENCE-ID|DURATION)[;:]", re.M | re.I)
+DAYS = re.compile(r"^DT(?:START|END)(?:;[^:\n]*)?:(\d{8})", re.M | re.I)
+UID = re.compile(r"^UID(?:;[^:\n]*)?:[ \t]*(.*?)[ \t]*$", re.M | re.I)
 
 
 @dataclass(frozen=True, slots=True)
-class Busy:
-    """Taken time as sorted, disjoint windows of ticks; and how many events could not be understood."""
+class Entry:
+    """An event with all its repetitions: its windows of ticks, sorted and disjoint."""
 
+    uid: str
     windows: tuple[Window, ...]
-    unread: int
+    is_understood: bool = True
 
 
-Stretch = tuple[date, date]  # two instants, two naive times of the wall clock, or two days (the second exclusive)
+Edge = date  # an instant, a naive time of the wall clock, or a day
+Stretch = tuple[Edge, Edge]  # of two days the second is exclusive
 
 
-def read(
-    calendars: Iterable[bytes],
-    *,
-    zone: str,
-    since: datetime,
-    until: datetime,
-    owner: str = "",
-    ours: Callable[[Collection[str]], Collection[str]] = lambda uids: (),
-) -> Busy:
+def read(calendars: Iterable[bytes], *, zone: str, since: datetime, until: datetime, owner: str = "") -> list[Entry]:
     """When the owner of these calendars (iCalendar objects) is busy between two instants.
 
     `zone` is that of days and of times without one, if the calendar does not say. Events that the owner, an e-mail
-    address, has declined take no time, nor do those whose UIDs `ours` knows, being visits of ours. Raises Unreadable.
+    address, has declined take no time. Raises Unreadable.
     """
-    windows: list[Window] = []
-    unread = 0
-    deadline = monotonic() + SECONDS
-    for calendar in chain.from_iterable(_parsed(content, since, until) for content in calendars):
-        local = _zone(calendar, zone)
-        for series in _series(calendar, ours):
-            if monotonic() > deadline:
+    reader = _Reader(Window(tick_of(since), tick_after(until)), since, until, owner.casefold())
+    found = [entry for content in calendars for entry in reader.entries(content, zone)]
+    if sum(len(entry.windows) for entry in found) > MOST_WINDOWS:
+        raise Unreadable(Fault.TOO_MUCH)
+    return found
+
+
+class _Reader:
+    def __init__(self, window: Window, since: datetime, until: datetime, owner: str) -> None:
+        self.window, self.since, self.until, self.owner = window, since, until, owner
+        self.deadline = monotonic() + SECONDS
+
+    def entries(self, content: bytes, zone: str) -> Iterator[Entry]:
+        unfolded = re.sub(rb"\r?\n[ \t]", b"", content)
+        text = re.sub(r"\r\n?", "\n", unfolded.decode("utf-8-sig", "replace"))
+        parts = [part for part in NEXT.split(text) if part.strip()]
+        if not parts:
+            raise Unreadable(Fault.NO_CALENDAR)
+        for part in parts:
+            yield from self._of_calendar(NOT_NEEDED.sub("", part), zone)
+
+    def _of_calendar(self, text: str, zone: str) -> Iterator[Entry]:
+        calendar, events, lost = _parsed(self._without_what_is_over(text))
+        if len(events) > MOST_EVENTS:
+            raise Unreadable(Fault.TOO_LARGE)
+        said = str(calendar.get("X-WR-TIMEZONE", ""))
+        zone = said if zones.is_known(said) else zone
+        for uid in lost:
+            yield Entry(uid, (), is_understood=False)
+        for uid, series in _by_uid(events).items():
+            if monotonic() > self.deadline:
                 raise Unreadable(Fault.TOO_MUCH)
+            stretches, is_odd = _taken(series, self.owner, self.since, self.until)
+            yield from self._entry(uid, stretches, zone, is_odd=is_odd)
+        for number, component in enumerate(calendar.walk("VFREEBUSY")):
+            stretches, is_odd = _tried(_periods, component)
+            yield from self._entry(f"free/busy {number}", stretches, zone, is_odd=is_odd)
+
+    def _without_what_is_over(self, text: str) -> str:
+        """The calendar without the single events that lie outside the window: parsing is what takes long."""
+        first, last = f"{self.since - MARGIN:%Y%m%d}", f"{self.until + MARGIN:%Y%m%d}"
+
+        def kept(found: re.Match[str]) -> str:
+            event = found.group()
+            days = DAYS.findall(event)
+            is_outside = days and not REPEATS.search(event) and (max(days) < first or min(days) > last)
+            return "" if is_outside else event
+
+        return EVENT.sub(kept, text)
+
+    def _entry(self, uid: str, stretches: Iterable[Stretch], zone: str, *, is_odd: bool) -> Iterator[Entry]:
+        windows = []
+        for stretch in stretches:
             try:
-                windows += [_ticks(stretch, local) for stretch in _taken(series, owner.casefold(), since, until)]
-                unread += any(map(_is_in_unknown_zone, series))
-            except Exception:  # whatever a stranger's event does to the libraries, it is one event
-                unread += 1
-        for component in calendar.walk("VFREEBUSY"):
-            try:
-                windows += [_ticks(stretch, local) for stretch in _periods(component)]
-            except Exception:
-                unread += 1
-    return Busy(tuple(_merged(windows, Window(tick_of(since), tick_after(until)))), unread)
+                windows.append(meeting(_ticks(stretch, zone), self.window))
+            except (ValueError, OverflowError):
+                is_odd = True
+        found = merged(windows)
+        if found or is_odd:
+            yield Entry(uid, tuple(found), not is_odd)
 
 
-def _series(calendar: Calendar, ours: Callable[[Collection[str]], Collection[str]]) -> list[list[Event]]:
-    """The events by UID, each with what is different at some of its repetitions; visits of ours left out."""
-    events = [event for event in calendar.walk("VEVENT") if isinstance(event, Event)]
-    if len(events) > MOST_EVENTS:
-        raise Unreadable(Fault.TOO_LARGE)
-    found: dict[str, list[Event]] = {}
-    for number, event in enumerate(events):
-        found.setdefault(str(event.get("UID", f"without {number}")), []).append(event)
-    for uid in ours(found.keys()):
-        found.pop(uid, None)
-    return list(found.values())
-
-
-def _parsed(content: bytes, since: datetime, until: datetime) -> list[Calendar]:
-    """The calendars without the single events that lie outside the window: parsing is what takes long."""
-    unfolded = re.sub(rb"\r?\n[ \t]", b"", content)
-    text = re.sub(r"\r\n?", "\n", unfolded.decode("utf-8-sig", "replace"))
-    first, last = (f"{at:%Y%m%d}" for at in (since - MARGIN, until + MARGIN))
-
-    def kept(found: re.Match[str]) -> str:
-        event = found.group()
-        days = DAYS.findall(event)
-        is_outside = days and not REPEATS.search(event) and (max(days) < first or min(days) > last)
-        return "" if is_outside else event
-
+def _parsed(text: str) -> tuple[Calendar, list[Event], list[str]]:
+    """A calendar, its events, and the UIDs of those that are broken beyond parsing."""
     try:
-        found = Calendar.from_ical(zones.told_apart(EVENT.sub(kept, text)), multiple=True)
+        text = zones.told_apart(text)
     except zones.TooMany:
         raise Unreadable(Fault.TOO_LARGE) from None
-    except (ValueError, IndexError, KeyError, TypeError) as error:
+    try:
+        calendar = _calendar(text)
+    except Unreadable:
+        return _parsed_singly(text)  # perhaps it is for one event alone
+    return calendar, _events(calendar), []
+
+
+def _parsed_singly(text: str) -> tuple[Calendar, list[Event], list[str]]:
+    """The same, event by event; a calendar that makes no sense without any is none."""
+    frame = EVENT.sub("", text)
+    calendar, end = _calendar(frame), frame.upper().rindex("END:VCALENDAR")
+    events: list[Event] = []
+    lost: list[str] = []
+    for event in EVENT.findall(text):
+        try:
+            events += _events(_calendar(frame[:end] + event + frame[end:]))
+        except Unreadable:
+            uid = UID.search(event)
+            lost.append(uid[1] if uid else "")
+    return calendar, events, lost
+
+
+def _calendar(text: str) -> Calendar:
+    try:
+        found = Calendar.from_ical(text)
+    except (ValueError, IndexError, KeyError, TypeError, AttributeError) as error:
         raise Unreadable(Fault.NO_CALENDAR) from error
-    calendars = [calendar for calendar in found if isinstance(calendar, Calendar)]
-    if not calendars:
+    if not isinstance(found, Calendar):
         raise Unreadable(Fault.NO_CALENDAR)
-    return calendars
+    return found
 
 
-def _zone(calendar: Calendar, zone: str) -> str:
-    """The zone of what names none: the calendar's own, if there is such a one."""
-    said = str(calendar.get("X-WR-TIMEZONE", ""))
-    return said if zones.is_known(said) else zone
+def _events(calendar: Calendar) -> list[Event]:
+    return [event for event in calendar.walk("VEVENT") if isinstance(event, Event)]
 
 
-def _taken(parts: list[Event], owner: str, since: datetime, until: datetime) -> Iterator[Stretch]:
-    """When an event takes time, given by its parts: itself, and what is different at some of its repetitions."""
-    occurrences = parts
-    if any(name in part for part in parts for name in ("RRULE", "RDATE", "RECURRENCE-ID")):
-        occurrences = _repeated(parts, since, until)
-    for occurrence in occurrences:
+def _by_uid(events: Iterable[Event]) -> dict[str, list[Event]]:
+    """The events by UID, each with what is different at some of its repetitions."""
+    found: dict[str, list[Event]] = {}
+    for number, event in enumerate(events):
+        found.setdefault(str(event.get("UID", "")).strip() or f"without {number}", []).append(event)
+    return found
+
+
+# What an event takes
+
+
+def _taken(parts: list[Event], owner: str, since: datetime, until: datetime) -> tuple[list[Stretch], bool]:
+    """When an event takes time, given by its parts; and whether something of it could not be understood."""
+    masters = [part for part in parts if "RECURRENCE-ID" not in part]
+    others = [part for part in parts if "RECURRENCE-ID" in part]
+    found, is_odd = [], any(map(_is_in_unknown_zone, parts))
+    instead: set[Edge] = set()
+    for other in others:
+        stretches, is_broken = _tried(_single, other, owner)
+        found += stretches
+        is_odd |= is_broken
+        if not is_broken and len(masters) == 1:
+            instead |= _keys(other, "RECURRENCE-ID")
+    for master in masters:
+        if any(_ranges(other) for other in others):
+            stretches, is_broken = _tried(_by_library, parts, owner, since, until)
+        else:
+            stretches, is_broken = _tried(_repeated, master, instead, owner, since, until)
+        if is_broken:
+            stretches, _ = _tried(_single, master, owner)  # its first time, at least
+        found += stretches
+        is_odd |= is_broken or any(_is_broken(master, name) for name in ("EXDATE", "RDATE"))
+    return found, is_odd
+
+
+def _tried(work: Any, *values: Any) -> tuple[list[Stretch], bool]:
+    """What `work` finds, and whether it failed at it: whatever a stranger's event does, it is one event."""
+    try:
+        return list(work(*values)), False
+    except MemoryError:
+        raise
+    except Exception:
+        return [], True
+
+
+def _single(event: Event, owner: str) -> Iterator[Stretch]:
+    # What was called off need not say when it would have been.
+    if _takes_time(event, owner):
+        yield _times(event)
+
+
+def _repeated(
+    event: Event, instead: Collection[Edge], owner: str, since: datetime, until: datetime
+) -> Iterator[Stretch]:
+    """When a whole event takes time; at the times `instead` it is elsewhere or not at all."""
+    if not _takes_time(event, owner):
+        return
+    start, end = _times(event)
+    rules = _all(event, "RRULE")
+    if not rules and "RDATE" not in event:
+        yield start, end
+        return
+    if len(rules) > MOST_RULES or any(map(_is_too_often, rules)):
+        raise Unreadable(Fault.TOO_MUCH)
+    plain = Event()
+    plain.add("uid", "1")
+    plain.add("dtstart", start)
+    plain.add("dtend", end)
+    for rule in rules:
+        plain.add("rrule", _until_its_end(rule, start))
+    for dates in _all(event, "RDATE") if not _is_broken(event, "RDATE") else []:
+        plain.add("rdate", dates)
+    left_out = {*instead, *(set() if _is_broken(event, "EXDATE") else _keys(event, "EXDATE"))}
+    # The library takes an exception for the local as well as for the UTC clock; so it is not told of any.
+    for occurrence in _expanded([plain], since, until):
+        if not {_key(occurrence.start, start), _day(occurrence.start)} & left_out:
+            yield occurrence.start, occurrence.end
+
+
+def _by_library(parts: list[Event], owner: str, since: datetime, until: datetime) -> Iterator[Stretch]:
+    """The same for an event that is different from some time on (RANGE=THISANDFUTURE)."""
+    if any(_is_too_often(rule) for part in parts for rule in _all(part, "RRULE")):
+        raise Unreadable(Fault.TOO_MUCH)
+    for occurrence in _expanded(parts, since, until):
         if _takes_time(occurrence, owner):
             yield occurrence.start, occurrence.end
 
 
-def _repeated(parts: list[Event], since: datetime, until: datetime) -> list[Event]:
+def _expanded(parts: list[Event], since: datetime, until: datetime) -> list[Event]:
     import recurring_ical_events
 
-    if any(_is_too_often(rule) for part in parts for rule in _all(part, "RRULE")):
-        raise Unreadable(Fault.TOO_MUCH)
     series = Calendar()
     for part in parts:
         series.add_component(part)
@@ -149,16 +267,48 @@ def _is_too_often(rule: Any) -> bool:
     return bool({"SECONDLY", "MINUTELY", "HOURLY"} & set(map(str, rule.get("FREQ", [])))) or prod(times) > PER_DAY
 
 
+def _until_its_end(rule: Any, start: Edge) -> vRecur:
+    """The rule with an UNTIL of the kind that it has to be: many write a day, or a local time, and mean it included."""
+    found = vRecur(rule)
+    last = next(iter(_listed(rule.get("UNTIL", []))), None)
+    if last is None or not isinstance(start, datetime):
+        return found
+    if not isinstance(last, datetime):
+        last = datetime.combine(last, time.max.replace(microsecond=0))
+    if start.tzinfo is None:
+        last = last.replace(tzinfo=None)
+    elif last.tzinfo is None:
+        last = last.replace(tzinfo=start.tzinfo).astimezone(UTC)
+    found["UNTIL"] = [last]
+    return found
+
+
 def _takes_time(event: Event, owner: str) -> bool:
     says = {name: str(event.get(name, "")).upper() for name in ("TRANSP", "STATUS", "X-MICROSOFT-CDO-BUSYSTATUS")}
     if says["TRANSP"] == "TRANSPARENT" or says["STATUS"] == "CANCELLED":
         return False
     if says["X-MICROSOFT-CDO-BUSYSTATUS"] in FREE_FOR_OUTLOOK:
         return False
-    return not any(
+    return not owner or not any(
         str(person).casefold() == f"mailto:{owner}" and str(person.params.get("PARTSTAT", "")).upper() == "DECLINED"
         for person in _all(event, "ATTENDEE")
     )
+
+
+def _times(event: Event) -> Stretch:
+    """When an event begins and ends. Raises for what can't be."""
+    start, end, length = (_dt(event, name) for name in ("DTSTART", "DTEND", "DURATION"))
+    if end is None:
+        end = start if length is None else start + length
+    if not isinstance(start, datetime):
+        return start, max(_day(end), start + DAY)
+    if not isinstance(end, datetime):
+        end = datetime.combine(end, time(), start.tzinfo)
+    if (start.tzinfo is None) != (end.tzinfo is None):
+        end = end.replace(tzinfo=start.tzinfo)  # a zone that nobody knows; `_is_in_unknown_zone` says so
+    if end < start:
+        raise ValueError
+    return start, end
 
 
 def _periods(component: Component) -> Iterator[Stretch]:
@@ -171,13 +321,41 @@ def _periods(component: Component) -> Iterator[Stretch]:
 
 def _is_in_unknown_zone(event: Event) -> bool:
     """Its times name a zone that neither the file nor the world knows: they are taken as local, and may be wrong."""
-    start = event.get("DTSTART")
-    return "TZID" in start.params and isinstance(start.dt, datetime) and start.dt.tzinfo is None
+    edges = (edge for name in ("DTSTART", "DTEND") for edge in _all(event, name) if "TZID" in edge.params)
+    return any(getattr(getattr(edge, "dt", None), "tzinfo", edge) is None for edge in edges)
+
+
+def _is_broken(event: Event, name: str) -> bool:
+    return bool(_tried(lambda: (value.dts for value in _all(event, name)))[1])
+
+
+def _ranges(event: Event) -> bool:
+    return any(str(one.params.get("RANGE", "")).upper() == "THISANDFUTURE" for one in _all(event, "RECURRENCE-ID"))
+
+
+def _keys(event: Event, name: str) -> set[Edge]:
+    """The times of a property, to be found again: instants in UTC, others as they are."""
+    start = _dt(event, "DTSTART")
+    edges = (one.dt for value in _all(event, name) for one in getattr(value, "dts", [value]))
+    return {_key(edge, start) for edge in edges}
+
+
+def _key(edge: Edge, start: Edge | None) -> Edge:
+    if not isinstance(edge, datetime):
+        return edge
+    if edge.tzinfo is None and isinstance(start, datetime) and start.tzinfo is not None:
+        edge = edge.replace(tzinfo=start.tzinfo)
+    return edge.astimezone(UTC) if edge.tzinfo else edge
+
+
+def _day(edge: Edge) -> date:
+    """The date on which it is, where it is: some leave out whole days of what has times."""
+    return edge.date() if isinstance(edge, datetime) else edge
 
 
 def _ticks(stretch: Stretch, zone: str) -> Window:
     """The ticks that a stretch touches."""
-    starts, ends = (_at_midnight(edge) for edge in stretch)
+    starts, ends = (edge if isinstance(edge, datetime) else datetime.combine(edge, time()) for edge in stretch)
     if starts.tzinfo is None:
         starts = first_instant(starts, zone)
     if ends.tzinfo is None:
@@ -185,24 +363,16 @@ def _ticks(stretch: Stretch, zone: str) -> Window:
     return Window(tick_of(starts), tick_after(ends)) if starts < ends else Window(0, 0)
 
 
-def _at_midnight(edge: date) -> datetime:
-    return edge if isinstance(edge, datetime) else datetime.combine(edge, time())
-
-
-def _merged(windows: Iterable[Window], within: Window) -> list[Window]:
-    """These windows, cut to one of them, sorted and disjoint."""
-    found: list[Window] = []
-    for window in sorted((meeting(window, within) for window in windows), key=lambda window: window.start):
-        if window.start >= window.stop:
-            continue
-        if found and window.start <= found[-1].stop:
-            last = found.pop()
-            window = Window(last.start, max(last.stop, window.stop))
-        found.append(window)
-    return found
-
-
 def _all(component: Component, name: str) -> list[Any]:
     """All values of a property that may stand once, often or not at all."""
-    found = component.get(name, [])
+    return _listed(component.get(name, []))
+
+
+def _dt(component: Component, name: str) -> Any:
+    """The time or length that a property says; None if it is not there. Raises if it can't be read."""
+    found: Any = component.get(name)
+    return None if found is None else found.dt
+
+
+def _listed(found: Any) -> list[Any]:
     return found if isinstance(found, list) else [found]

@@ -5,9 +5,10 @@ Of their events nothing is kept but the time. A practitioner's revision grows wi
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Collection, Iterable
-from datetime import date, datetime
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -17,6 +18,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from booking.domain.appointment import OPEN
 from booking.domain.bits import span
 from booking.domain.errors import NotFound
+from booking.domain.outside import merged
 from booking.domain.time import Window, tick_after, tick_of
 from booking.store.appointment import Appointment
 from booking.store.base import Base, connection, db, table
@@ -45,14 +47,14 @@ class OutsideCalendar(Base):
     failing_since: Mapped[datetime | None]
     fault: Mapped[str | None] = mapped_column(sa.String(12))
     unread: Mapped[int] = mapped_column(default=0)  # events that could not be understood
-    # What to ask the server by whether anything changed; good on the day that was read for.
+    # What to ask the server by whether anything changed, good as long as it would be read for the same.
     etag: Mapped[str] = mapped_column(sa.String(200), default="")
-    modified: Mapped[str] = mapped_column(sa.String(60), default="")
-    read_for: Mapped[date | None]
+    modified: Mapped[str] = mapped_column(sa.String(200), default="")
+    read_for: Mapped[str | None] = mapped_column(sa.String(32))
 
 
 class OutsideBusy(Base):
-    """A stretch of ticks at which a practitioner is busy by one of their calendars; those of one never touch."""
+    """A stretch of ticks at which a practitioner is busy by an event of one of their calendars."""
 
     __tablename__ = "outside_busy"
     __table_args__ = (sa.Index("ix_outside_busy_calendar", "calendar_id"),)
@@ -62,6 +64,7 @@ class OutsideBusy(Base):
     calendar_id: Mapped[int] = mapped_column(
         sa.ForeignKey("outside_calendar.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
     )
+    event: Mapped[str] = mapped_column(sa.String(32), primary_key=True)  # digest of its UID
     start: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     stop: Mapped[int]
 
@@ -180,20 +183,37 @@ def own_visits(clinic_id: int, email: str, uids: Collection[str]) -> set[str]:
     return found
 
 
-def put(calendar: OutsideCalendar, windows: Iterable[Window]) -> bool:
-    """Let these be the calendar's busy times, in the caller's transaction; whether anything is different now."""
+def key_of(uid: str) -> str:
+    """An event's UID as its times are kept under it: telling which it is, and nothing of it."""
+    return hashlib.sha256(uid.encode()).hexdigest()[:32]
+
+
+def put(
+    calendar: OutsideCalendar,
+    windows: Mapping[str, Iterable[Window]],
+    *,
+    since: datetime,
+    keep: Collection[str] = (),
+) -> bool:
+    """Let these be the calendar's busy times, by event, in the caller's transaction; whether anything is different now.
+
+    The events `keep` keep the times after `since` that they had, beside those: they could not be understood now.
+    """
     whose = {"clinic_id": calendar.clinic_id, "actor_id": calendar.actor_id, "calendar_id": calendar.id}
-    own = sa.select(outside_busy.c.start, outside_busy.c.stop).where(outside_busy.c.calendar_id == calendar.id)
-    old = {(start, stop) for start, stop in connection().execute(own)}
-    new = {(window.start, window.stop) for window in windows}
+    own = sa.select(*(outside_busy.c[name] for name in ("event", "start", "stop")))
+    old = {(*row,) for row in connection().execute(own.where(outside_busy.c.calendar_id == calendar.id))}
+    now_there = {event: list(found) for event, found in windows.items()}
+    for event, start, stop in old:
+        if event in keep and stop > tick_of(since):
+            now_there.setdefault(event, []).append(Window(start, stop))
+    new = {(event, one.start, one.stop) for event, found in now_there.items() for one in merged(found)}
     if old == new:
         return False
-    gone = [{"gone": start} for start, _ in old - new]
-    if gone:
-        mine = (outside_busy.c[name] == value for name, value in whose.items())
-        connection().execute(sa.delete(outside_busy).where(*mine, outside_busy.c.start == sa.bindparam("gone")), gone)
-    come = [whose | {"start": start, "stop": stop} for start, stop in new - old]
-    if come:
+    if gone := [{"gone": event, "from": start} for event, start, _ in old - new]:
+        mine = [outside_busy.c[name] == value for name, value in whose.items()]
+        row = (outside_busy.c.event == sa.bindparam("gone"), outside_busy.c.start == sa.bindparam("from"))
+        connection().execute(sa.delete(outside_busy).where(*mine, *row), gone)
+    if come := [whose | {"event": event, "start": start, "stop": stop} for event, start, stop in new - old]:
         connection().execute(sa.insert(outside_busy), come)
     # No stretch is put on record as touched: whoever remembers the practitioner's time reads all of it again.
     g.changed_revisions = True
@@ -202,15 +222,15 @@ def put(calendar: OutsideCalendar, windows: Iterable[Window]) -> bool:
 
 
 def busy(clinic_id: int, practitioners: Collection[int], window: Window) -> dict[int, list[Window]]:
-    """When the clinic's practitioners are busy elsewhere within a window, by practitioner; without any no entry.
+    """When the clinic's practitioners are busy elsewhere around a window, by practitioner; without any no entry.
 
-    Where two calendars say so the stretches may overlap.
+    Each one's windows are sorted and disjoint.
     """
     where = {"clinic": clinic_id, "actors": list(practitioners), "start": window.start, "stop": window.stop}
     found: dict[int, list[Window]] = {}
     for practitioner, start, stop in connection().execute(BUSY, where):
         found.setdefault(practitioner, []).append(Window(start, stop))
-    return found
+    return {practitioner: merged(windows) for practitioner, windows in found.items()}
 
 
 def clashes(clinic_id: int, now: datetime) -> list[Clash]:

@@ -25,8 +25,8 @@ def upgrade() -> None:
         sa.Column("fault", sa.String(length=12), nullable=True),
         sa.Column("unread", sa.Integer(), nullable=False),
         sa.Column("etag", sa.String(length=200), nullable=False),
-        sa.Column("modified", sa.String(length=60), nullable=False),
-        sa.Column("read_for", sa.Date(), nullable=True),
+        sa.Column("modified", sa.String(length=200), nullable=False),
+        sa.Column("read_for", sa.String(length=32), nullable=True),
         sa.ForeignKeyConstraint(["actor_id"], ["actor.id"], name=op.f("fk_outside_calendar_actor_id")),
         sa.ForeignKeyConstraint(["clinic_id"], ["clinic.id"], name=op.f("fk_outside_calendar_clinic_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_outside_calendar")),
@@ -42,6 +42,7 @@ def upgrade() -> None:
         sa.Column("clinic_id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("actor_id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("calendar_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("event", sa.String(length=32), nullable=False),
         sa.Column("start", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("stop", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(["actor_id"], ["actor.id"], name=op.f("fk_outside_busy_actor_id")),
@@ -52,7 +53,7 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
         sa.ForeignKeyConstraint(["clinic_id"], ["clinic.id"], name=op.f("fk_outside_busy_clinic_id")),
-        sa.PrimaryKeyConstraint("clinic_id", "actor_id", "calendar_id", "start", name=op.f("pk_outside_busy")),
+        sa.PrimaryKeyConstraint("clinic_id", "actor_id", "calendar_id", "event", "start", name=op.f("pk_outside_busy")),
     )
     with op.batch_alter_table("outside_busy", schema=None) as batch_op:
         batch_op.create_index("ix_outside_busy_calendar", ["calendar_id"], unique=False)

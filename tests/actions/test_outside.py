@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
+from booking import apart
 from booking.actions import appointment as appointments
 from booking.actions import clinic as clinics
 from booking.actions import outside as actions
@@ -22,10 +23,9 @@ from booking.domain.availability import Wish
 from booking.domain.errors import Invalid, NotFound, SlotTaken
 from booking.domain.outside import EVERY
 from booking.domain.time import Window, tick_of
-from booking.formats import busy
 from booking.store import audit, outside
 from booking.store import hold as holds
-from booking.store.base import db
+from booking.store.base import db, transaction
 from booking.store.outside import OutsideBusy, OutsideCalendar, Place
 from booking.store.practitioner import Actor, Service
 from tests.cast import ELM, Make
@@ -278,20 +278,82 @@ def test_a_calendar_that_breaks_the_reader_is_told_and_the_others_are_read(
     own.add()
     own.server.answers["/other.ics"] = answer(200, calendar("DTSTART:20270111T090000Z\nDURATION:PT30M"))
     own.add(f"{own.server.origin}/other.ics")
-    read = busy.read
+    run = apart.run
 
-    def broken(contents: Any, **more: Any) -> busy.Busy:
+    def broken(seconds: float, work: Any, contents: Any, **more: Any) -> Any:
         if b"T100000Z" in b"".join(contents):
             raise RecursionError("of Bo's dentist")
-        return read(contents, **more)
+        return run(seconds, work, contents, **more)
 
-    monkeypatch.setattr(busy, "read", broken)
+    monkeypatch.setattr(apart, "run", broken)
     assert own.read() == 2
     assert own.offered() == CLOCKS[1:]
     with own.app.app_context():
         assert [one.fault for one in outside.of_clinic(own.elm)] == ["no-calendar", None]
     assert "RecursionError" in caplog.text
     assert "dentist" not in caplog.text
+
+
+def test_an_event_that_is_not_understood_any_more_keeps_the_times_that_it_had(own: Own) -> None:
+    own.serve(event(f"{TEN}\nRRULE:FREQ=DAILY", "choir"), event("DTSTART:20270111T120000Z\nDURATION:PT1H", "lunch"))
+    own.add()
+    own.read()
+    own.serve(event(f"{TEN}\nRRULE:FREQ=DAILY;BYFOO=1", "choir"))
+    own.read(EVERY)
+    assert own.row().unread == 1
+    assert own.offered() == ["09:00", "09:30", "11:00", "11:30", "12:00"]
+    assert own.offered("Tue") == ["09:00", "09:30", "11:00", "11:30", "12:00"]
+    own.serve(event("DTSTART:20270111T090000Z\nDURATION:PT30M", "choir"))
+    own.read(EVERY)
+    assert own.row().unread == 0
+    assert own.offered() == CLOCKS[1:]
+    assert "10:00" in own.offered("Tue")
+
+
+def test_an_address_that_does_not_open_is_a_failure_of_its_own(own: Own) -> None:
+    own.add()
+    own.server.answers["/other.ics"] = answer(200, calendar("DTSTART:20270111T090000Z\nDURATION:PT30M"))
+    own.add(f"{own.server.origin}/other.ics")
+
+    @transaction
+    def spoil() -> None:
+        db.session.execute(sa.text("update outside_calendar set address = x'00' where id = 1"))
+
+    with own.app.app_context():
+        spoil()
+    assert own.read() == 2
+    assert own.offered() == CLOCKS[1:]
+    with own.app.app_context():
+        assert [bool(one.fault) for one in outside.of_clinic(own.elm)] == [True, False]
+
+
+@pytest.mark.usefixtures("both_databases")
+def test_a_file_is_read_anew_when_it_would_be_understood_otherwise(own: Own) -> None:
+    seen: list[str | None] = []
+
+    def changed(request: Request) -> bytes:
+        seen.append(request.headers["If-Modified-Since"])
+        known = bool(request.headers["If-Modified-Since"])
+        return answer(304) if known else answer(200, calendar(TEN), Last_Modified="then " * 39)
+
+    own.server.answers[PATH] = changed
+    own.add()
+    own.read()
+    own.read(EVERY)
+    with own.app.app_context():
+        clinics.load(ELM.replace('email = "bo@elm.example"', 'email = "bo@other.example"'), now=own.now)
+    own.read(EVERY)
+    assert [bool(one) for one in seen] == [False, True, False]
+
+
+def test_what_keeps_the_reader_busy_is_given_up_and_frees_nothing(own: Own, monkeypatch: pytest.MonkeyPatch) -> None:
+    own.add()
+    own.read()
+    monkeypatch.setattr(actions, "LONGEST", 0.01)
+    own.serve(*["DTSTART:20270112T090000Z\nDURATION:PT30M\nRRULE:FREQ=DAILY"] * 50)
+    own.read(EVERY)
+    assert own.row().fault == "too-much"
+    assert "10:00" not in own.offered()
 
 
 def test_what_is_removed_while_it_is_read_stays_removed(own: Own) -> None:

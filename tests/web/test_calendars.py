@@ -60,7 +60,7 @@ def entered(app: Flask, make: Make, bo: int, busy: str = "", *, minutes_ago: int
             found.read_at = make.now - timedelta(minutes=minutes_ago)
             if busy:
                 start, stop = (tick_of(make.at(f"Mon {clock}")) for clock in busy.split("-"))
-                outside.put(found, [Window(start, stop)])
+                outside.put(found, {"": [Window(start, stop)]}, since=make.now)
 
         read()
         return made
