@@ -453,14 +453,14 @@ def test_a_worker_reads_practitioners_own_calendars_and_the_doctor_names_one_tha
             outside.add(clinic, bo, Place(f"{server.origin}/own.ics"), by=WORKER, now=clock.now())
             db.session.remove()
             db.engine.dispose()
-        with started("worker") as worker:
-            until(lambda: len(server.requests) == 1)
+        database = sqlite3.connect(elm.parent / "instance" / "booking.db")
+        with started("worker") as worker, closing(database):
+            until(lambda: database.execute("select count(*) from outside_busy").fetchone() == (1,))
             worker.send_signal(signal.SIGTERM)
             assert worker.wait(30) == 0
-    database = elm.parent / "instance" / "booking.db"
-    with closing(sqlite3.connect(database)) as connection, connection:
-        until(lambda: connection.execute("select count(*) from outside_busy").fetchone() == (1,))
-        assert "FAULT" not in booking("doctor").stdout
+    assert len(server.requests) == 1
+    assert "FAULT" not in booking("doctor").stdout
+    with closing(sqlite3.connect(elm.parent / "instance" / "booking.db")) as connection, connection:
         connection.execute("update outside_calendar set read_at = '2026-01-01 00:00:00', next_at = read_at")
     assert booking("worker", "--once").exit_code == 0  # nobody listens there any more
     found = booking("doctor")
