@@ -92,7 +92,12 @@ class _Reader:
         for uid, series in _by_uid(events).items():
             if monotonic() > self.deadline:
                 raise Unreadable(Fault.TOO_MUCH)
-            stretches, is_odd = _taken(series, self.owner, self.since, self.until)
+            try:
+                stretches, is_odd = _taken(series, self.owner, self.since, self.until)
+            except MemoryError:
+                raise
+            except Exception:  # whatever a stranger's event does, it is one event
+                stretches, is_odd = [], True
             yield from self._entry(uid, stretches, zone, is_odd=is_odd)
         for number, component in enumerate(calendar.walk("VFREEBUSY")):
             stretches, is_odd = _tried(_periods, component)
@@ -115,7 +120,7 @@ class _Reader:
         for stretch in stretches:
             try:
                 windows.append(meeting(_ticks(stretch, zone), self.window))
-            except (ValueError, OverflowError):
+            except (TypeError, ValueError, OverflowError):
                 is_odd = True
         found = merged(windows)
         if found or is_odd:
@@ -200,7 +205,7 @@ def _taken(parts: list[Event], owner: str, since: datetime, until: datetime) -> 
 
 
 def _tried(work: Any, *values: Any) -> tuple[list[Stretch], bool]:
-    """What `work` finds, and whether it failed at it: whatever a stranger's event does, it is one event."""
+    """What `work` finds, and whether it failed at it."""
     try:
         return list(work(*values)), False
     except MemoryError:
@@ -300,6 +305,8 @@ def _times(event: Event) -> Stretch:
     start, end, length = (_dt(event, name) for name in ("DTSTART", "DTEND", "DURATION"))
     if end is None:
         end = start if length is None else start + length
+    if not isinstance(start, date) or not isinstance(end, date):
+        raise TypeError  # a length, where a time should be
     if not isinstance(start, datetime):
         return start, max(_day(end), start + DAY)
     if not isinstance(end, datetime):
