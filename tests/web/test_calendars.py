@@ -159,15 +159,54 @@ def test_a_calendar_that_can_not_be_read_says_why_and_how_old_its_times_are(
     assert f'href="{PAGE}"' in desk.get(BOARD).text
 
 
-def test_an_unchanged_board_is_asked_again_once_a_warning_is_due(
-    app: Flask, open: Desk, make: Make, bo: int, set_clock: Any
+@pytest.mark.parametrize(
+    "asked", ["", "?on=2027-01-12", "?on=2027-01-12&view=rooms", "?on=2027-01-12&view=list", "?on=2027-01-18&view=week"]
+)
+def test_an_unchanged_board_is_sent_again_once_a_warning_is_due_and_once_it_is_not(
+    asked: str, app: Flask, open: Desk, make: Make, bo: int, set_clock: Any
+) -> None:
+    made = entered(app, make, bo, minutes_ago=45)
+    desk, board = open.signed_in(), f"/desk/elm/board{asked}"
+    tag = {"If-None-Match": desk.get(board).headers["ETag"]}
+    assert desk.get(board, headers=tag).status_code == 304
+    set_clock(make.now + timedelta(minutes=16))
+    warned = desk.get(board, headers=tag)
+    assert "own calendar was last read" in warned.text
+    tag = {"If-None-Match": warned.headers["ETag"]}
+    assert desk.get(board, headers=tag).status_code == 304
+
+    @transaction
+    def read() -> None:
+        outside.get(make.elm, made.public_id).read_at = make.now + timedelta(minutes=16)
+
+    with app.app_context():
+        read()
+    sent = desk.get(board, headers=tag)
+    assert sent.status_code == 200
+    assert "own calendar was last read" not in sent.text
+
+
+@pytest.mark.parametrize("minutes", [0, 16])
+def test_an_unchanged_board_costs_one_question_for_the_warnings(
+    minutes: int, app: Flask, open: Desk, make: Make, bo: int, set_clock: Any
 ) -> None:
     entered(app, make, bo, minutes_ago=45)
-    desk = open.signed_in()
-    tag = {"If-None-Match": desk.get("/desk/elm/board").headers["ETag"]}
-    assert desk.get("/desk/elm/board", headers=tag).status_code == 304
-    set_clock(make.now + timedelta(minutes=16))
-    assert "own calendar was last read" in desk.get("/desk/elm/board", headers=tag).text
+    desk, board = open.signed_in(), "/desk/elm/board?on=2027-01-12"
+    set_clock(make.now + timedelta(minutes=minutes))
+    tag = {"If-None-Match": desk.get(board).headers["ETag"]}
+    asked: list[str] = []
+    with app.app_context():
+        engine = db.engine
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        asked.append(statement)
+
+    sa.event.listen(engine, "before_cursor_execute", note)
+    try:
+        assert desk.get(board, headers=tag).status_code == 304
+    finally:
+        sa.event.remove(engine, "before_cursor_execute", note)
+    assert len([statement for statement in asked if "outside_" in statement]) == 1
 
 
 def test_the_board_shows_busy_times_and_counts_the_visits_in_them(app: Flask, open: Desk, make: Make, bo: int) -> None:

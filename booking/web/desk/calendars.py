@@ -102,12 +102,19 @@ def remove_calendar(id: str) -> ResponseReturnValue:
     return redirect(url_for("desk.calendars", done="removed"), 303)
 
 
+def stale() -> list[tuple[str, datetime | None]]:
+    """Whose calendar's busy times may be old or missing, and when it was last read. One query: boards ask it often."""
+    return [
+        (name, read_at)
+        for name, created_at, read_at, failing_since in outside.states(g.clinic.id)
+        if is_to_warn_of(g.now, created_at=created_at, read_at=read_at, failing_since=failing_since)
+    ]
+
+
 def warnings(torn: int = 0) -> list[str]:
-    """What the desk has to know of calendars whose busy times may be old or missing; and of visits in busy times."""
+    """What the desk has to know of those calendars, and of visits in busy times."""
     found = [ngettext("%(num)s visit at a busy time", "%(num)s visits at busy times", torn)] if torn else []
-    for name, created_at, read_at, failing_since in outside.states(g.clinic.id):
-        if not is_to_warn_of(g.now, created_at=created_at, read_at=read_at, failing_since=failing_since):
-            continue
+    for name, read_at in stale():
         if read_at is None:
             found.append(_("%(name)s’s own calendar was never read", name=name))
         else:
