@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 
+from booking.actions import clinic as clinics
 from booking.actions import outside as actions
 from booking.domain.access import Caller
 from booking.domain.outside import Fault, Unreadable
@@ -20,7 +21,7 @@ from booking.store.base import db, transaction
 from booking.store.outside import OutsideCalendar, Place
 from booking.store.practitioner import Actor
 from booking.web.desk.calendars import fault_words
-from tests.cast import Make
+from tests.cast import ELM, Make
 from tests.desk import Desk, open_desk, press
 
 PAGE = "/desk/elm/calendars"
@@ -115,6 +116,40 @@ def test_owners_enter_calendars_for_all_practitioners_for_themselves_and_the_des
     assert oak.get(PAGE).status_code == 404
     assert press(oak, "/desk/oak/calendars", to=f"/desk/oak/calendars/{row.public_id}/remove").status_code == 404
     assert len(rows(app)) == 1
+
+
+def bo_leaves(app: Flask, make: Make) -> None:
+    bo, dee = (ELM.index(f'[[practitioners]]\nslug = "{who}"') for who in ("bo", "dee"))
+    with app.app_context():
+        clinics.load(ELM[:bo] + ELM[dee:].replace('"visit"]', '"visit", "needles"]'), now=make.now, keep_visits=True)
+
+
+def test_owners_see_and_remove_the_calendar_of_who_has_left(app: Flask, open: Desk, make: Make, bo: int) -> None:
+    made = entered(app, make, bo, minutes_ago=90)
+    owner, desk, bo_too = open.signed_in("o@elm.example", role="owner"), open.signed_in(), bo_signed_in(open)
+    assert "has left" not in owner.get(PAGE).text
+    bo_leaves(app, make)
+    page = owner.get(PAGE).text
+    [card] = re.findall(r'<section [^>]*aria-labelledby="of-bo".*?</section>', page, re.DOTALL)
+    for said in ("Bo Andersen has left.", "calendar.example", "It is not read.", f"{made.public_id}/remove"):
+        assert said in card
+    for unsaid in ("Add a calendar", "Busy times as of", "Nobody looks at it", "private-0123"):
+        assert unsaid not in card
+    assert 'aria-labelledby="of-dee"' in page
+    for stranger in (desk, bo_too):
+        page = stranger.get(PAGE).text
+        assert "calendar.example" not in page
+        assert "Bo Andersen" not in page
+        assert press(stranger, PAGE, to=f"{PAGE}/{made.public_id}/remove").status_code == 404
+    oak = open.signed_in("owner@oak.example", role="owner", oak=True)
+    assert "calendar.example" not in oak.get("/desk/oak/calendars").text
+    assert press(oak, "/desk/oak/calendars", to=f"/desk/oak/calendars/{made.public_id}/remove").status_code == 404
+    assert press(owner, PAGE, practitioner="bo", url=f"{ADDRESS}?1").status_code == 404
+    assert "own calendar was last read" not in owner.get(BOARD).text
+    assert len(rows(app)) == 1
+    assert press(owner, PAGE, to=f"{PAGE}/{made.public_id}/remove").headers["Location"] == f"{PAGE}?done=removed"
+    assert rows(app) == []
+    assert "has left" not in owner.get(PAGE).text
 
 
 @pytest.mark.parametrize(
