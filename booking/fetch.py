@@ -135,13 +135,15 @@ def _queried(
     answer = ask("REPORT", headers=headers | {"Depth": "1"}, body=query)
     if answer.status in NO_CALDAV:
         return None
-    objects = _multistatus(answer).objects
-    if not objects:
+    found = _multistatus(answer)
+    if found.is_short:  # what the server failed to deliver is not free
+        raise Unreadable(Fault.STATUS)
+    if not found.objects:
         # What is no calendar, as the address of an account, may have no events either.
         answer = ask("PROPFIND", headers=headers | {"Depth": "0"}, body=TYPE)
         if not _multistatus(answer).is_calendar:
             raise Unreadable(Fault.NO_CALENDAR)
-    return tuple(_calendar(one.encode()) for one in objects)
+    return tuple(_calendar(one.encode()) for one in found.objects)
 
 
 # Addresses
@@ -420,16 +422,18 @@ class _Multistatus:
 
     def __init__(self) -> None:
         self.objects: list[str] = []  # each calendar-data that there is
+        self.is_short = False  # a row has no calendar-data, and not because its object is gone
         self.is_calendar = False
-        self.pending: list[str] = []  # of the propstat whose status is still to come
-        self.status = ""
+        self.pending: list[str] = []  # the calendar-data of the propstat whose status is still to come
+        self.is_answered = False  # of this row: what became of its calendar-data is known
+        self.statuses: list[str] = []  # of this row, and behind it of the propstat that is open
         self.text: list[str] = []
-        self.is_begun = False
 
     def start(self, tag: str, _attributes: dict[str, str]) -> None:
-        if not self.is_begun and tag != "{DAV:}multistatus":
+        if not self.statuses and tag != "{DAV:}multistatus":
             raise Unreadable(Fault.NO_CALENDAR)
-        self.is_begun = True
+        if not self.statuses or tag in ("{DAV:}response", "{DAV:}propstat"):
+            self.statuses.append("")
         self.text = []
 
     def data(self, text: str) -> None:
@@ -439,12 +443,29 @@ class _Multistatus:
         text, self.text = "".join(self.text), []
         if tag == "{urn:ietf:params:xml:ns:caldav}calendar":  # in a resourcetype
             self.is_calendar = True
-        elif tag == "{urn:ietf:params:xml:ns:caldav}calendar-data" and text.strip():
+        elif tag == "{urn:ietf:params:xml:ns:caldav}calendar-data":
             self.pending.append(text)
         elif tag == "{DAV:}status":
-            self.status = "".join(text.split()[1:2])  # of "HTTP/1.1 200 OK"
-            if self.status == "507":  # the server has left objects out (RFC 4791, 7.8)
+            self.statuses[-1] = "".join(text.split()[1:2])  # of "HTTP/1.1 200 OK"
+            if self.statuses[-1] == "507":  # the server has left objects out (RFC 4791, 7.8)
                 raise Unreadable(Fault.TOO_LARGE)
         elif tag == "{DAV:}propstat":
-            self.objects += self.pending if self.status == "200" else []
-            self.pending, self.status = [], ""
+            self._end_propstat(self.statuses.pop())
+        elif tag == "{DAV:}response":
+            self._end_response(self.statuses.pop())
+
+    def _end_propstat(self, status: str) -> None:
+        """Judge the calendar-data of a propstat: 404 is that of the collection itself, or of what was just deleted."""
+        there, self.pending = self.pending, []
+        if not there:
+            return
+        self.is_answered = True
+        if status == "200" and all(text.strip() for text in there):
+            self.objects += there
+        elif status != "404":
+            self.is_short = True
+
+    def _end_response(self, status: str) -> None:
+        if status not in ("", "200", "404") or not (self.is_answered or status == "404"):
+            self.is_short = True
+        self.is_answered = False

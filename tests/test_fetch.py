@@ -610,20 +610,70 @@ def propstat(prop: str, status: str = "HTTP/1.1 200 OK") -> str:
 DATA = f"<C:calendar-data><![CDATA[{CALENDAR.decode()}]]></C:calendar-data>"
 
 
-def test_only_what_the_server_has_counts(server: Server) -> None:
-    missing = propstat(DATA, "HTTP/1.1 404 Not Found")
+GONE = "HTTP/1.1 404 Not Found"
+FAILED = "<status>HTTP/1.1 500 Internal Server Error</status>"
+
+
+def test_what_a_caldav_server_has_no_more_is_left_out(server: Server) -> None:
+    missing = propstat(DATA, GONE)
     body = multistatus(
         missing + propstat("<getetag>7</getetag>"),
+        propstat("<C:calendar-data/>", GONE),
+        f"<status>{GONE}</status>",
         propstat(DATA) + missing,
-        propstat(DATA) + f"<propstat><prop>{DATA}</prop></propstat>",
-        propstat("<C:calendar-data/>"),
+        propstat("<getetag/>", "HTTP/1.1 403 Forbidden") + propstat(DATA),
+        f"<propstat><status>HTTP/1.1 200 OK</status><prop>{DATA}</prop></propstat>",
     )
     server.answers["/"] = answer(207, body)
     found = fetched(server.origin, "bo", "secret", allowed=[server.origin], etag='"7"')
-    assert found == Fetched((CALENDAR.replace(b"\r\n", b"\n"),) * 2)
+    assert found == Fetched((CALENDAR.replace(b"\r\n", b"\n"),) * 3)
     [request] = server.requests
     assert (request.method, request.headers["Depth"], request.headers["If-None-Match"]) == ("REPORT", "1", None)
     assert b'start="20270111T000000Z" end="20270312T000000Z"' in request.body
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "",
+        FAILED,
+        "<status>HTTP/1.1 200 OK</status>",
+        "<status/>",
+        propstat(DATA, "HTTP/1.1 500 Internal Server Error"),
+        propstat("<C:calendar-data/>", "HTTP/1.1 403 Forbidden"),
+        propstat(DATA, "HTTP/1.1"),
+        f"<propstat><prop>{DATA}</prop></propstat>",
+        propstat("<C:calendar-data/>"),
+        propstat("<C:calendar-data> \n</C:calendar-data>"),
+        propstat(DATA + "<C:calendar-data/>"),
+        propstat("<getetag>7</getetag>"),
+        propstat("<getetag/>", GONE),
+        propstat("<getetag/>", GONE) + propstat("<C:calendar-data/>"),
+        FAILED + f"<propstat><prop>{DATA}</prop></propstat>",
+        propstat(DATA) + FAILED,
+        FAILED + propstat(DATA),
+        propstat(DATA) + propstat(DATA, "HTTP/1.1 500 Internal Server Error"),
+        DATA,
+    ],
+)
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_an_object_that_a_caldav_server_does_not_deliver_fails_the_reading(
+    row: str, place: int, server: Server
+) -> None:
+    rows = [propstat(DATA), propstat(DATA, GONE)]
+    rows.insert(place, row)
+    server.answers["/"] = answer(207, multistatus(*rows))
+    assert fault(server.origin, "bo", "secret", allowed=[server.origin]) == Fault.STATUS
+
+
+def test_a_calendar_whose_only_object_was_just_deleted_is_empty(server: Server) -> None:
+    def answers(request: Request) -> bytes:
+        kind = propstat("<resourcetype><collection/><C:calendar/></resourcetype>")
+        return answer(207, multistatus(f"<status>{GONE}</status>" if request.method == "REPORT" else kind))
+
+    server.answers["/"] = answers
+    assert fetched(server.origin, "bo", "secret", allowed=[server.origin]) == Fetched(())
+    assert [request.method for request in server.requests] == ["REPORT", "PROPFIND"]
 
 
 @pytest.mark.parametrize("status", [200, 400, 403, 404, 405, 410, 415, 501])
@@ -652,6 +702,7 @@ def test_a_server_that_speaks_no_caldav_is_asked_for_the_file(status: int, serve
         (answer(207, multistatus()), Fault.NO_CALENDAR),
         (answer(207, multistatus(propstat("<C:calendar-data>Hello</C:calendar-data>"))), Fault.NO_CALENDAR),
         (answer(207, multistatus(propstat(DATA), "<status>HTTP/1.1 507 Full</status>")), Fault.TOO_LARGE),
+        (answer(207, multistatus(FAILED, propstat(DATA, "HTTP/1.1 507 Full"))), Fault.TOO_LARGE),
         (answer(207, multistatus(propstat(DATA)), Content_Length=10**9), Fault.TOO_LARGE),
     ],
 )

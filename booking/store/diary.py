@@ -301,8 +301,8 @@ def take_again(
     """Take the very place that a visit had before it was moved: a practitioner in a location, that room or none.
 
     `end` is the patient's (None: as the service says); it and the start need not be a tick's if the visit was
-    imported. It was good once, so only what is taken and when its people and rooms are there counts, not the grid.
-    Raises SlotTaken or NotOffered. Like `take` it locks first.
+    imported. It was good once, so only what is taken or busy elsewhere and when its people and rooms are there counts,
+    not the grid. Raises SlotTaken or NotOffered. Like `take` it locks first.
     """
     assert wish.practitioner is not None
     assert wish.location is not None
@@ -321,6 +321,8 @@ def take_again(
     visit = Visit(instead_of.id, service.id, wish.practitioner, wish.location, room, stay)
     for codes in unfit(known, [visit]).values():
         raise NotOffered(start, [Reason(code) for code in sorted(codes)])
+    if not squeeze and any(read(known.clinic, now, without=instead_of.id).outside([wish.practitioner], stay).values()):
+        raise SlotTaken(start)
     candidate = Candidate(wish.practitioner, wish.location, rooms)
     exact = (length.starts_at, length.ends_at)
     wanted = Wanted(known.clinic, service.id, wish.new, tick, form, (candidate,), exact, squeeze)

@@ -140,6 +140,17 @@ def states(clinic_id: int) -> list[tuple[str, datetime, datetime | None, datetim
     return [(*row,) for row in connection().execute(STATES, {"clinic": clinic_id})]
 
 
+def of_those_who_left(clinic_id: int) -> list[tuple[Actor, OutsideCalendar]]:
+    """The calendars of practitioners who work in the clinic no more, by name. Nobody reads them."""
+    query = (
+        sa.select(Actor, OutsideCalendar)
+        .join(Actor, Actor.id == OutsideCalendar.actor_id)
+        .where(OutsideCalendar.clinic_id == clinic_id, Actor.archived_at.is_not(None))
+        .order_by(Actor.name, Actor.id, OutsideCalendar.id)
+    )
+    return [(who, calendar) for who, calendar in db.session.execute(query)]
+
+
 def get(clinic_id: int, public_id: str, *, lock: bool = False) -> OutsideCalendar:
     """The clinic's calendar of that public id. Raises NotFound."""
     query = sa.select(OutsideCalendar).where(

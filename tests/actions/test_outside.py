@@ -25,6 +25,7 @@ from booking.domain.outside import EVERY
 from booking.domain.time import Window, tick_of
 from booking.store import audit, outside
 from booking.store import hold as holds
+from booking.store.appointment import Appointment, by_public_id
 from booking.store.base import db, transaction
 from booking.store.outside import OutsideBusy, OutsideCalendar, Place
 from booking.store.practitioner import Actor, Service
@@ -88,6 +89,10 @@ class Own:
             book, window = slot.read(self.elm, self.make.now), Window(tick_of(start), tick_of(stop) + 1)
             found = heart.slots(book.plan, book, wanted, window, self.make.now)
         return [f"{one.start:%H:%M}" for one in found]
+
+    def move(self, visit: Appointment, clock: str) -> None:
+        with self.app.app_context():
+            appointments.reschedule(self.elm, visit.public_id, self.make.at(clock), by=CY, now=self.now)
 
     def book(self, clock: str = "Mon 10:00", **more: Any) -> Any:
         with self.app.app_context():
@@ -255,6 +260,45 @@ def test_a_visit_that_was_booked_before_stays_and_is_told(own: Own) -> None:
         appointments.cancel(own.elm, visit.public_id, by=CY, now=own.make.now)
         assert outside.clashes(own.elm, own.make.now) == []
     assert other.status == "booked"
+
+
+@pytest.mark.usefixtures("both_databases")
+@pytest.mark.parametrize(
+    ("busy", "stands_at"),
+    [
+        (TEN, "11:30"),
+        ("DTSTART:20270111T102500Z\nDURATION:PT1H", "11:30"),
+        ("DTSTART:20270111T093000Z\nDURATION:PT30M", "10:00"),
+        ("DTSTART:20270111T103000Z\nDURATION:PT1H", "10:00"),
+        ("DTSTART:20270111T113000Z\nDURATION:PT1H", "10:00"),
+        ("DTSTART:20270112T100000Z\nDURATION:PT1H", "10:00"),
+    ],
+)
+def test_a_move_is_not_undone_into_a_time_that_became_busy(own: Own, busy: str, stands_at: str) -> None:
+    visit = own.book()
+    own.move(visit, "Mon 11:30")
+    own.serve(busy)
+    own.add()
+    own.read()
+    with own.app.app_context():
+        if stands_at == "11:30":
+            with pytest.raises(SlotTaken):
+                appointments.undo_move(own.elm, visit.public_id, by=CY, now=own.now)
+        else:
+            appointments.undo_move(own.elm, visit.public_id, by=CY, now=own.now)
+        found = by_public_id(own.elm, visit.public_id)
+        assert found.starts_at == own.make.at(f"Mon {stands_at}")
+        assert holds.of_appointment(found.id).starts_at == found.starts_at  # type: ignore[union-attr]
+
+
+def test_a_visit_that_was_squeezed_into_a_busy_time_may_go_back_there(own: Own) -> None:
+    own.add()
+    own.read()
+    visit = own.book(by=CY, squeeze="Bo says yes")
+    own.move(visit, "Mon 11:30")
+    with own.app.app_context():
+        back = appointments.undo_move(own.elm, visit.public_id, by=CY, now=own.now)
+    assert back.starts_at == own.make.at("Mon 10:00")
 
 
 def test_two_workers_read_it_once_and_a_dead_one_is_stood_in_for(own: Own, monkeypatch: pytest.MonkeyPatch) -> None:

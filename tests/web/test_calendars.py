@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 
+from booking.actions import clinic as clinics
 from booking.actions import outside as actions
 from booking.domain.access import Caller
 from booking.domain.outside import Fault, Unreadable
@@ -20,7 +21,7 @@ from booking.store.base import db, transaction
 from booking.store.outside import OutsideCalendar, Place
 from booking.store.practitioner import Actor
 from booking.web.desk.calendars import fault_words
-from tests.cast import Make
+from tests.cast import ELM, Make
 from tests.desk import Desk, open_desk, press
 
 PAGE = "/desk/elm/calendars"
@@ -117,6 +118,40 @@ def test_owners_enter_calendars_for_all_practitioners_for_themselves_and_the_des
     assert len(rows(app)) == 1
 
 
+def bo_leaves(app: Flask, make: Make) -> None:
+    bo, dee = (ELM.index(f'[[practitioners]]\nslug = "{who}"') for who in ("bo", "dee"))
+    with app.app_context():
+        clinics.load(ELM[:bo] + ELM[dee:].replace('"visit"]', '"visit", "needles"]'), now=make.now, keep_visits=True)
+
+
+def test_owners_see_and_remove_the_calendar_of_who_has_left(app: Flask, open: Desk, make: Make, bo: int) -> None:
+    made = entered(app, make, bo, minutes_ago=90)
+    owner, desk, bo_too = open.signed_in("o@elm.example", role="owner"), open.signed_in(), bo_signed_in(open)
+    assert "has left" not in owner.get(PAGE).text
+    bo_leaves(app, make)
+    page = owner.get(PAGE).text
+    [card] = re.findall(r'<section [^>]*aria-labelledby="of-bo".*?</section>', page, re.DOTALL)
+    for said in ("Bo Andersen has left.", "calendar.example", "It is not read.", f"{made.public_id}/remove"):
+        assert said in card
+    for unsaid in ("Add a calendar", "Busy times as of", "Nobody looks at it", "private-0123"):
+        assert unsaid not in card
+    assert 'aria-labelledby="of-dee"' in page
+    for stranger in (desk, bo_too):
+        page = stranger.get(PAGE).text
+        assert "calendar.example" not in page
+        assert "Bo Andersen" not in page
+        assert press(stranger, PAGE, to=f"{PAGE}/{made.public_id}/remove").status_code == 404
+    oak = open.signed_in("owner@oak.example", role="owner", oak=True)
+    assert "calendar.example" not in oak.get("/desk/oak/calendars").text
+    assert press(oak, "/desk/oak/calendars", to=f"/desk/oak/calendars/{made.public_id}/remove").status_code == 404
+    assert press(owner, PAGE, practitioner="bo", url=f"{ADDRESS}?1").status_code == 404
+    assert "own calendar was last read" not in owner.get(BOARD).text
+    assert len(rows(app)) == 1
+    assert press(owner, PAGE, to=f"{PAGE}/{made.public_id}/remove").headers["Location"] == f"{PAGE}?done=removed"
+    assert rows(app) == []
+    assert "has left" not in owner.get(PAGE).text
+
+
 @pytest.mark.parametrize(
     ("url", "said"),
     [
@@ -159,15 +194,54 @@ def test_a_calendar_that_can_not_be_read_says_why_and_how_old_its_times_are(
     assert f'href="{PAGE}"' in desk.get(BOARD).text
 
 
-def test_an_unchanged_board_is_asked_again_once_a_warning_is_due(
-    app: Flask, open: Desk, make: Make, bo: int, set_clock: Any
+@pytest.mark.parametrize(
+    "asked", ["", "?on=2027-01-12", "?on=2027-01-12&view=rooms", "?on=2027-01-12&view=list", "?on=2027-01-18&view=week"]
+)
+def test_an_unchanged_board_is_sent_again_once_a_warning_is_due_and_once_it_is_not(
+    asked: str, app: Flask, open: Desk, make: Make, bo: int, set_clock: Any
+) -> None:
+    made = entered(app, make, bo, minutes_ago=45)
+    desk, board = open.signed_in(), f"/desk/elm/board{asked}"
+    tag = {"If-None-Match": desk.get(board).headers["ETag"]}
+    assert desk.get(board, headers=tag).status_code == 304
+    set_clock(make.now + timedelta(minutes=16))
+    warned = desk.get(board, headers=tag)
+    assert "own calendar was last read" in warned.text
+    tag = {"If-None-Match": warned.headers["ETag"]}
+    assert desk.get(board, headers=tag).status_code == 304
+
+    @transaction
+    def read() -> None:
+        outside.get(make.elm, made.public_id).read_at = make.now + timedelta(minutes=16)
+
+    with app.app_context():
+        read()
+    sent = desk.get(board, headers=tag)
+    assert sent.status_code == 200
+    assert "own calendar was last read" not in sent.text
+
+
+@pytest.mark.parametrize("minutes", [0, 16])
+def test_an_unchanged_board_costs_one_question_for_the_warnings(
+    minutes: int, app: Flask, open: Desk, make: Make, bo: int, set_clock: Any
 ) -> None:
     entered(app, make, bo, minutes_ago=45)
-    desk = open.signed_in()
-    tag = {"If-None-Match": desk.get("/desk/elm/board").headers["ETag"]}
-    assert desk.get("/desk/elm/board", headers=tag).status_code == 304
-    set_clock(make.now + timedelta(minutes=16))
-    assert "own calendar was last read" in desk.get("/desk/elm/board", headers=tag).text
+    desk, board = open.signed_in(), "/desk/elm/board?on=2027-01-12"
+    set_clock(make.now + timedelta(minutes=minutes))
+    tag = {"If-None-Match": desk.get(board).headers["ETag"]}
+    asked: list[str] = []
+    with app.app_context():
+        engine = db.engine
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        asked.append(statement)
+
+    sa.event.listen(engine, "before_cursor_execute", note)
+    try:
+        assert desk.get(board, headers=tag).status_code == 304
+    finally:
+        sa.event.remove(engine, "before_cursor_execute", note)
+    assert len([statement for statement in asked if "outside_" in statement]) == 1
 
 
 def test_the_board_shows_busy_times_and_counts_the_visits_in_them(app: Flask, open: Desk, make: Make, bo: int) -> None:

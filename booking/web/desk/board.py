@@ -20,7 +20,7 @@ from booking.domain.errors import NotFound
 from booking.domain.time import day_bounds, local
 from booking.store import board
 from booking.web.access import allow
-from booking.web.desk import columns, day, outcome, words
+from booking.web.desk import calendars, columns, day, outcome, words
 from booking.web.desk.blueprint import READERS, blueprint
 from booking.web.desk.columns import Asked
 from booking.web.desk.outcome import Deed
@@ -87,10 +87,14 @@ def _drawn(asked: Asked) -> str:
 
 
 def _tag(asked: Asked) -> str:
-    """The same text as long as the part is the same: while now is on it, for a minute."""
+    """The same text as long as the part is the same: while now is on it, for a minute.
+
+    The calendars that are warned of are in it, since they become old by themselves.
+    """
     clock = int(g.now.timestamp()) // 60 if asked.today in asked.days else asked.today
     narrowed = [one and one.id for one in (asked.practitioner, asked.location)]
-    seen = (board.stamp(g.clinic.id, g.now), clock, asked.view, asked.days, narrowed, g.language, g.caller.role)
+    changing = (board.stamp(g.clinic.id, g.now), calendars.stale(), clock)
+    seen = (*changing, asked.view, asked.days, narrowed, g.language, g.caller.role)
     return hashlib.sha256(repr(seen).encode()).hexdigest()[:24]
 
 

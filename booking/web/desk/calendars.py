@@ -1,6 +1,7 @@
 """Practitioners' own calendars elsewhere, whose busy times block theirs: how they are read, adding and removing them.
 
 Everybody at the desk sees how old the busy times are. Owners add and remove for all, practitioners for themselves.
+What is left of a practitioner who has left is the owners' to remove.
 """
 
 from __future__ import annotations
@@ -69,6 +70,12 @@ class Person:
     name: str
     calendars: list[Calendar]
     form: CalendarForm | None
+    has_left: bool = False
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the calendars are the reader's to remove."""
+        return self.form is not None or self.has_left
 
 
 @blueprint.get("/desk/<clinic>/calendars")
@@ -96,18 +103,25 @@ def add_calendar() -> ResponseReturnValue:
 @allow("staff", *READERS)
 def remove_calendar(id: str) -> ResponseReturnValue:
     found = outside.get(g.clinic.id, id)
-    if not any(one.id == found.actor_id and _may_keep(one) for one in _practitioners()):
+    if not _may_keep(found.actor_id):
         raise NotFound
     actions.remove(g.clinic.id, id, by=g.caller, now=g.now)
     return redirect(url_for("desk.calendars", done="removed"), 303)
 
 
+def stale() -> list[tuple[str, datetime | None]]:
+    """Whose calendar's busy times may be old or missing, and when it was last read. One query: boards ask it often."""
+    return [
+        (name, read_at)
+        for name, created_at, read_at, failing_since in outside.states(g.clinic.id)
+        if is_to_warn_of(g.now, created_at=created_at, read_at=read_at, failing_since=failing_since)
+    ]
+
+
 def warnings(torn: int = 0) -> list[str]:
-    """What the desk has to know of calendars whose busy times may be old or missing; and of visits in busy times."""
+    """What the desk has to know of those calendars, and of visits in busy times."""
     found = [ngettext("%(num)s visit at a busy time", "%(num)s visits at busy times", torn)] if torn else []
-    for name, created_at, read_at, failing_since in outside.states(g.clinic.id):
-        if not is_to_warn_of(g.now, created_at=created_at, read_at=read_at, failing_since=failing_since):
-            continue
+    for name, read_at in stale():
         if read_at is None:
             found.append(_("%(name)s’s own calendar was never read", name=name))
         else:
@@ -129,13 +143,13 @@ def _page(sent: Mapping[str, CalendarForm] | None = None) -> str:
             one.slug,
             one.name,
             [_shown(calendar) for calendar in by_owner.get(one.id, ())],
-            ((sent or {}).get(one.slug) or CalendarForm(sent=False)).of(one.slug) if _may_keep(one) else None,
+            ((sent or {}).get(one.slug) or CalendarForm(sent=False)).of(one.slug) if _may_keep(one.id) else None,
         )
         for one in _practitioners()
     ]
     return render_template(
         "desk/calendars.html",
-        people=[one for one in people if one.calendars or one.form],
+        people=[one for one in people if one.calendars or one.form] + (_left() if _is_owner() else []),
         wrong=next(iter((sent or {}).values()), None),
         clashes=outside.clashes(g.clinic.id, g.now),
         done=done.get(request.args.get("done", "")),
@@ -146,16 +160,29 @@ def _practitioners() -> list[Actor]:
     return practitioner.actors(g.clinic.id, "practitioner")
 
 
-def _may_keep(one: Actor) -> bool:
+def _left() -> list[Person]:
+    """Those who have left and whose calendars are still there, with the secrets that open them."""
+    found: dict[int, Person] = {}
+    for one, calendar in outside.of_those_who_left(g.clinic.id):
+        person = found.setdefault(one.id, Person(one.slug, one.name, [], None, has_left=True))
+        person.calendars.append(Calendar(calendar.public_id, calendar.host, _("It is not read.")))
+    return list(found.values())
+
+
+def _is_owner() -> bool:
+    return bool(g.caller.role == "owner")
+
+
+def _may_keep(practitioner_id: int) -> bool:
     """Whether the reader may add and remove this practitioner's calendars."""
-    if g.caller.role == "owner":
+    if _is_owner():
         return True
     myself = own.practitioner(g.clinic.id, g.staff.email)
-    return myself is not None and myself.id == one.id
+    return myself is not None and myself.id == practitioner_id
 
 
 def _keeper_of(slug: str) -> Actor:
-    found = next((one for one in _practitioners() if one.slug == slug and _may_keep(one)), None)
+    found = next((one for one in _practitioners() if one.slug == slug and _may_keep(one.id)), None)
     if found is None:
         raise NotFound
     return found
