@@ -1073,14 +1073,14 @@ def _data_findings(found: Settings) -> Iterator[tuple[str, list[str]]]:
 
 def _calendar_faults(now: datetime) -> list[str]:
     """The calendars elsewhere of which the desk is warned too."""
-    from booking.domain.outside import is_to_warn_of
     from booking.store import clinic, outside
 
     return [
-        f"{one.slug}: {name}'s was " + (f"last read {read_at:%Y-%m-%d %H:%M} UTC" if read_at else "never read")
+        f"{one.slug}: {state.practitioner}'s was "
+        + (f"last read {state.read_at:%Y-%m-%d %H:%M} UTC" if state.read_at else "never read")
         for one in clinic.everyone()
-        for name, created_at, read_at, failing_since in outside.states(one.id)
-        if is_to_warn_of(now, created_at=created_at, read_at=read_at, failing_since=failing_since)
+        for state in outside.states(one.id)
+        if state.is_to_warn_of(now)
     ]
 
 

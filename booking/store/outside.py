@@ -18,7 +18,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from booking.domain.appointment import OPEN
 from booking.domain.bits import span
 from booking.domain.errors import NotFound
-from booking.domain.outside import merged
+from booking.domain.outside import is_to_warn_of, merged
 from booking.domain.time import Window, tick_after, tick_of
 from booking.store.appointment import Appointment
 from booking.store.base import Base, connection, db, table
@@ -77,6 +77,20 @@ class Place(NamedTuple):
     password: str = ""
 
 
+class State(NamedTuple):
+    """How it stands with a calendar."""
+
+    practitioner: str
+    created_at: datetime
+    read_at: datetime | None
+    failing_since: datetime | None
+    unread: int
+
+    def is_to_warn_of(self, now: datetime) -> bool:
+        """Whether its busy times may be old or missing as a whole."""
+        return is_to_warn_of(now, created_at=self.created_at, read_at=self.read_at, failing_since=self.failing_since)
+
+
 class Clash(NamedTuple):
     """A visit to come at a time that its practitioner's own calendar says is busy."""
 
@@ -98,7 +112,7 @@ DUE = (
     .where(OutsideCalendar.next_at <= sa.bindparam("now"), Actor.archived_at.is_(None))
 )
 STATES = (
-    sa.select(actor.c.name, *(calendar.c[name] for name in ("created_at", "read_at", "failing_since")))
+    sa.select(actor.c.name, *(calendar.c[name] for name in State._fields[1:]))
     .join(actor, actor.c.id == calendar.c.actor_id)
     .where(calendar.c.clinic_id == sa.bindparam("clinic"), actor.c.archived_at.is_(None))
     .order_by(actor.c.position, actor.c.id, calendar.c.id)
@@ -135,9 +149,9 @@ def of_clinic(clinic_id: int) -> list[OutsideCalendar]:
     return list(db.session.scalars(query))
 
 
-def states(clinic_id: int) -> list[tuple[str, datetime, datetime | None, datetime | None]]:
-    """Of each of those calendars: whose it is, since when it is there, when it was read, since when it can't be."""
-    return [(*row,) for row in connection().execute(STATES, {"clinic": clinic_id})]
+def states(clinic_id: int) -> list[State]:
+    """How it stands with each of those calendars: one small question, for boards ask it often."""
+    return list(map(State._make, connection().execute(STATES, {"clinic": clinic_id}).all()))
 
 
 def of_those_who_left(clinic_id: int) -> list[tuple[Actor, OutsideCalendar]]:

@@ -290,7 +290,9 @@ def test_what_was_not_understood_is_counted(app: Flask, open: Desk, make: Make, 
 
     with app.app_context():
         note()
-    assert "3 events could not be fully understood" in open.signed_in().get(PAGE).text
+    desk = open.signed_in()
+    assert "3 events are not fully understood" in desk.get(PAGE).text
+    assert "3 events of Bo Andersen’s own calendar are not understood" in desk.get(BOARD).text
 
 
 def test_every_fault_has_words_and_none_has_an_address(app: Flask) -> None:

@@ -93,7 +93,7 @@ def _tag(asked: Asked) -> str:
     """
     clock = int(g.now.timestamp()) // 60 if asked.today in asked.days else asked.today
     narrowed = [one and one.id for one in (asked.practitioner, asked.location)]
-    changing = (board.stamp(g.clinic.id, g.now), calendars.stale(), clock)
+    changing = (board.stamp(g.clinic.id, g.now), calendars.troubles(), clock)
     seen = (*changing, asked.view, asked.days, narrowed, g.language, g.caller.role)
     return hashlib.sha256(repr(seen).encode()).hexdigest()[:24]
 

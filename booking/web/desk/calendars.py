@@ -24,7 +24,7 @@ from booking.domain.outside import Fault, is_to_warn_of
 from booking.formats.contact import tidy
 from booking.store import outside, own, practitioner
 from booking.store.clinic import zone
-from booking.store.outside import OutsideCalendar, Place
+from booking.store.outside import OutsideCalendar, Place, State
 from booking.store.practitioner import Actor
 from booking.web import i18n
 from booking.web.access import allow
@@ -109,23 +109,32 @@ def remove_calendar(id: str) -> ResponseReturnValue:
     return redirect(url_for("desk.calendars", done="removed"), 303)
 
 
-def stale() -> list[tuple[str, datetime | None]]:
-    """Whose calendar's busy times may be old or missing, and when it was last read. One query: boards ask it often."""
-    return [
-        (name, read_at)
-        for name, created_at, read_at, failing_since in outside.states(g.clinic.id)
-        if is_to_warn_of(g.now, created_at=created_at, read_at=read_at, failing_since=failing_since)
-    ]
+def troubles() -> list[State]:
+    """The calendars of which the desk has to know something."""
+    return [state for state in outside.states(g.clinic.id) if state.unread or state.is_to_warn_of(g.now)]
 
 
 def warnings(torn: int = 0) -> list[str]:
     """What the desk has to know of those calendars, and of visits in busy times."""
     found = [ngettext("%(num)s visit at a busy time", "%(num)s visits at busy times", torn)] if torn else []
-    for name, read_at in stale():
-        if read_at is None:
-            found.append(_("%(name)s’s own calendar was never read", name=name))
-        else:
-            found.append(_("%(name)s’s own calendar was last read on %(when)s", name=name, when=_when(read_at)))
+    for state in troubles():
+        name = state.practitioner
+        if state.is_to_warn_of(g.now):
+            when = state.read_at and _when(state.read_at)
+            found.append(
+                _("%(name)s’s own calendar was last read on %(when)s", name=name, when=when)
+                if when
+                else _("%(name)s’s own calendar was never read", name=name)
+            )
+        if state.unread:
+            found.append(
+                ngettext(
+                    "%(num)s event of %(name)s’s own calendar is not understood",
+                    "%(num)s events of %(name)s’s own calendar are not understood",
+                    state.unread,
+                    name=name,
+                )
+            )
     return found
 
 
@@ -201,8 +210,8 @@ def _shown(calendar: OutsideCalendar) -> Calendar:
         facts["trouble"] = _("Nobody looks at it: booking worker does not seem to run.")
     if calendar.unread:
         facts["unread"] = ngettext(
-            "%(num)s event could not be fully understood and may block nothing, or the wrong time.",
-            "%(num)s events could not be fully understood and may block nothing, or the wrong time.",
+            "%(num)s event is not fully understood. What was understood of it, now or before, blocks time.",
+            "%(num)s events are not fully understood. What was understood of them, now or before, blocks time.",
             calendar.unread,
         )
     return Calendar(**facts)
