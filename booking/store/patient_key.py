@@ -155,24 +155,23 @@ def _beginning(others: int) -> sa.Select[int, str, bool, datetime]:
 @cache
 def _any_beginning(database: str, others: int) -> sa.Select[int, str, bool, datetime]:
     """Keys that begin with any of the texts in `lows` and have so many other texts in them."""
-    low: sa.ColumnElement[str]
     if database == "postgresql":
-        low = sa.func.unnest(sa.bindparam("lows", type_=postgresql.ARRAY(sa.Text))).column_valued("low")
+        lows = sa.bindparam("lows", type_=postgresql.ARRAY(sa.Text))
+        texts = sa.func.unnest(lows).table_valued("value", name="texts").render_derived()
     else:
-        low = sa.func.json_each(sa.bindparam("lows", type_=sa.JSON)).table_valued("value").c.value
-    key = patient_key.c.key
-    found = (
-        sa.select(patient_key.c.patient_id, key, sa.false().label("is_whole"))
-        .where(
-            patient_key.c.clinic_id == sa.bindparam("clinic"),
-            key >= low,
-            key < low + LAST,
-            *(key.like(sa.bindparam(f"other{n}")) for n in range(others)),
-        )
-        .limit(FOUND)
-        .subquery()
+        texts = sa.func.json_each(sa.bindparam("lows", type_=sa.JSON)).table_valued("value")
+    low, key = texts.c.value, patient_key.c.key
+    found = sa.select(patient_key.c.patient_id, key, sa.false().label("is_whole")).where(
+        patient_key.c.clinic_id == sa.bindparam("clinic"),
+        key >= low,
+        key < low + LAST,
+        *(key.like(sa.bindparam(f"other{n}")) for n in range(others)),
     )
-    return _with_visit(found)
+    if database == "postgresql":
+        # One look into the index for each text. Left to itself it may read all keys, and compare each with every text.
+        one = found.order_by(key).limit(FOUND).correlate(texts).lateral("one")
+        found = sa.select(one.c.patient_id, one.c.key, one.c.is_whole).select_from(texts.join(one, sa.true()))
+    return _with_visit(found.limit(FOUND).subquery())
 
 
 def find(clinic_id: int, text: str, *, limit: int) -> list[tuple[int, Match]]:
