@@ -24,7 +24,7 @@ ALLOWED = {
     "fetch": {"domain", "settings"},
     "apart": set(),
     "actions": {"domain", "formats", "store", "mail", "fetch", "apart", "settings"},
-    "web": {"domain", "formats", "store", "mail", "fetch", "actions", "settings", "clock"},
+    "web": {"domain", "formats", "store", "mail", "actions", "settings", "clock"},
 }
 READS_THE_CLOCK = {
     "datetime": {"now", "utcnow", "today"},

@@ -59,5 +59,5 @@ def test_calendar_origins_are_spelt_as_the_addresses_will_be() -> None:
     said = " https://Cloud.LAN:443/, http://localhost:5232,http://[::1]:80,"
     found = settings.read(SAFE | {"BOOKING_CALENDAR_ORIGINS": said}).calendar_origins_allowed
     assert found == ("https://cloud.lan", "http://localhost:5232", "http://[::1]")
-    assert [fetch.origin(f"{allowed}/bo/work/", found) for allowed in found] == list(found)
+    assert [fetch.origin(f"{allowed}/bo/own/", found) for allowed in found] == list(found)
     assert settings.read(SAFE).calendar_origins_allowed == ()

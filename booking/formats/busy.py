@@ -223,7 +223,10 @@ def _single(event: Event, owner: str) -> Iterator[Stretch]:
 def _repeated(
     event: Event, instead: Collection[Edge], owner: str, since: datetime, until: datetime
 ) -> Iterator[Stretch]:
-    """When a whole event takes time; at the times `instead` it is elsewhere or not at all."""
+    """When a whole event takes time; at the times `instead` it is elsewhere or not at all.
+
+    Raises ValueError for what repeats too often, and whatever the library raises.
+    """
     if not _takes_time(event, owner):
         return
     start, end = _times(event)
@@ -232,7 +235,7 @@ def _repeated(
         yield start, end
         return
     if len(rules) > MOST_RULES or any(map(_is_too_often, rules)):
-        raise Unreadable(Fault.TOO_MUCH)
+        raise ValueError
     plain = Event()
     plain.add("uid", "1")
     plain.add("dtstart", start)
@@ -251,7 +254,7 @@ def _repeated(
 def _by_library(parts: list[Event], owner: str, since: datetime, until: datetime) -> Iterator[Stretch]:
     """The same for an event that is different from some time on (RANGE=THISANDFUTURE)."""
     if any(_is_too_often(rule) for part in parts for rule in _all(part, "RRULE")):
-        raise Unreadable(Fault.TOO_MUCH)
+        raise ValueError
     for occurrence in _expanded(parts, since, until):
         if _takes_time(occurrence, owner):
             yield occurrence.start, occurrence.end
