@@ -91,7 +91,7 @@ function putDown() {
   carried = null;
   ghost.remove();
   item.classList.remove("b-carried");
-  if (waiting) show(waiting);
+  catchUp();
   return { item, from, place };
 }
 
@@ -167,7 +167,7 @@ function under({ clientX, clientY, shiftKey }) {
 function finish(done) {
   clearTimeout(press?.timer);
   press = null;
-  if (!carried) return;
+  if (!carried) return setTimeout(catchUp); // after the click, which has to find what was pressed
   dropped = Date.now();
   if (done) drop();
   else putDown();
@@ -391,7 +391,7 @@ function close() {
 
 let tag = `"${live.dataset.tag}"`;
 let asking = null;
-let waiting = null; // an answer that came while a visit was carried
+let waiting = null; // an answer that came while a visit was pressed or carried
 let isOver = false; // the session
 
 function refresh({ own = false } = {}) {
@@ -408,7 +408,11 @@ async function ask(own) {
   tag = answer.headers.get("ETag");
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   waiting = { page, own };
-  if (!carried) show(waiting);
+  catchUp();
+}
+
+function catchUp() {
+  if (waiting && !press && !carried) show(waiting);
 }
 
 // Nobody is signed in any more: the lock of the page is told, and tells us when somebody is.

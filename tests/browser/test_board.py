@@ -40,6 +40,12 @@ def visit(page: Page, name: str) -> Locator:
     return page.locator("#board a[data-v]").filter(has_text=name)
 
 
+def place(page: Page, name: str) -> Any:
+    box = visit(page, name).bounding_box()
+    assert box
+    return box
+
+
 def drag(page: Page, link: Locator, *, rows: int, column: str = "") -> None:
     """Drag a visit some rows down, to another column if one is named; it is still held."""
     box, row = link.bounding_box(), page.locator("#board .b-body[data-start]").first.bounding_box()
@@ -158,22 +164,24 @@ def test_a_visit_dropped_where_another_stands_goes_back_and_says_why(
 def test_a_finger_held_on_a_visit_moves_it_and_a_short_one_scrolls(make: Make, desk_page: Callable[..., Page]) -> None:
     ada = make.appointment("Tue 10:00")
     page = desk_page(path=BOARD + "&view=practitioners", width=360, height=740, has_touch=True, is_mobile=True)
-    visit(page, "Ada").scroll_into_view_if_needed()
-    box = visit(page, "Ada").bounding_box()
-    assert box
+    visit(page, "Ada").evaluate(
+        "it => new Promise(done => { document.onscrollend = done; it.scrollIntoView({block: 'center'}); })"
+    )
     wire = page.context.new_cdp_session(page)
 
     def touch(kind: str, *, down: float = 0) -> None:
         points = [] if kind == "touchEnd" else [{"x": box["x"] + 20, "y": box["y"] + 8 + down}]
         wire.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
 
+    before = page.evaluate("scrollY")
+    page.evaluate("() => { window.scrolled = new Promise(done => { document.onscrollend = () => done(scrollY); }); }")
+    box = place(page, "Ada")
     touch("touchStart")
     touch("touchMove", down=60)
     expect(page.locator(".b-ghost")).to_have_count(0)
     touch("touchEnd")
-    page.evaluate("() => document.querySelector('#board a[data-v]').scrollIntoView({block: 'center'})")
-    box = visit(page, "Ada").bounding_box()
-    assert box
+    assert page.evaluate("window.scrolled") < before - 20
+    box = place(page, "Ada")
     touch("touchStart")
     expect(page.locator(".b-ghost")).to_be_visible()
     touch("touchMove", down=6 * 8)
@@ -181,6 +189,26 @@ def test_a_finger_held_on_a_visit_moves_it_and_a_short_one_scrolls(make: Make, d
     touch("touchEnd")
     expect(page.locator("#toast")).to_contain_text("10:30")
     assert stands(make, ada) == make.at("Tue 10:00") + timedelta(minutes=30)
+
+
+def test_a_change_that_comes_while_a_visit_is_pressed_waits_for_the_click(
+    make: Make, desk_page: Callable[..., Page]
+) -> None:
+    make.appointment("Tue 10:00")
+    page = desk_page()
+    box = place(page, "Ada")
+    page.mouse.move(box["x"] + 20, box["y"] + 6)
+    page.mouse.down()
+    make.appointment("Tue 14:00", person=make.person("Eve Moneypenny"))
+    with page.expect_response(re.compile("/desk/elm/board")) as answered:
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    assert answered.value.status == 200
+    assert answered.value.finished() is None
+    page.evaluate("new Promise(done => setTimeout(done))")
+    expect(visit(page, "Eve")).to_have_count(0)
+    page.mouse.up()
+    expect(page.locator("#panel h1")).to_have_text("Ada Lovelace")
+    expect(visit(page, "Eve")).to_be_visible()
 
 
 def test_axe_finds_nothing_on_the_board(make: Make, desk_page: Callable[..., Page], live_server: str) -> None:
