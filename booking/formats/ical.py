@@ -245,11 +245,11 @@ def _zone_used(visit: Visit) -> str | None:
 
 def _rule(footer: str) -> _Rule | None:
     match = _RULE.fullmatch(footer)
-    if match is None or footer == "UTC0":
+    if match is None:
         return None
     name, offset = match["name"].strip("<>"), -_seconds(match["offset"])
     if match["other"] is None:
-        return _Rule(name, timedelta(seconds=offset))
+        return _Rule(name, timedelta(seconds=offset)) if offset else None  # Reykjavik's times are UTC
     other = -_seconds(match["other_offset"]) if match["other_offset"] else offset + 3600
     turns = [
         _Turn(int(match[f"m{n}"]), int(match[f"w{n}"]), int(match[f"d{n}"]), _seconds(match[f"t{n}"] or "2"))
