@@ -21,23 +21,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
-    from flask import Flask
-
     from booking.actions.clinic import StrandedVisit
     from booking.actions.importing import Verdict
     from booking.settings import Settings
 
 log = logging.getLogger("booking")
 
-IDLE = 2.0  # seconds that the worker waits when nothing was due
-BATCH = 20  # mails between two looks at whether to stop
-SWEEP_EVERY = 60.0
-POLL_EVERY = 60.0  # seconds between two looks into the mailbox
-LOOK_EVERY = 5.0  # seconds between two looks whether a calendar elsewhere is to be read
-READERS = 2  # threads for that: a slow server holds up one of them
-LONGEST_PAUSE = 60.0  # after faults of the database
 THREADS = 4  # of each web worker; most of a request is Python, which runs one thread at a time
 STOP_WITHIN = 30  # seconds that requests under way get to end
 ROLES = ("owner", "front-desk", "practitioner")
@@ -140,29 +129,21 @@ def worker(once: bool) -> None:
     Example: booking worker
     """
     from booking import create_app
+    from booking import worker as rounds
+    from booking.store.base import context
 
     found = _settings()
     _check_schema(found)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     app = create_app(found)
     if once:
-        with _context(app):
-            while _deliver():
-                pass
-            _sweep()
-            _read_calendars()
-            if found.imap_url:
-                _poll(found.imap_url)
+        with context(app):
+            rounds.once()
         return
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    # Threads of their own: what goes out does not wait for a slow mailbox or a slow calendar.
-    for _ in range(READERS):
-        threading.Thread(target=_keep_reading, args=(app, stop), daemon=True).start()
-    if found.imap_url:
-        threading.Thread(target=_keep_polling, args=(app, found.imap_url, stop), daemon=True).start()
-    _work(app, stop)
+    rounds.run(app, stop)
 
 
 @cli.command()
@@ -175,11 +156,12 @@ def migrate() -> None:
     from booking import create_app
     from booking.actions import patient
     from booking.store import schema
+    from booking.store.base import context
 
     found = _settings()
     _make_folder(found)
     schema.upgrade(found.database)
-    with _context(create_app(found)):
+    with context(create_app(found)):
         if count := patient.write_keys():
             click.echo(f"{count:,} patients can be searched for.")
     click.echo(f"The database is at revision {schema.head()}.")
@@ -221,11 +203,12 @@ def _prepare_demo() -> None:
     from booking import demo as demonstration
     from booking.actions import patient
     from booking.store import schema
+    from booking.store.base import context
 
     found = _settings()
     _make_folder(found)
     schema.upgrade(found.database)
-    with _context(create_app(found)):
+    with context(create_app(found)):
         patient.write_keys()  # of a demonstration that was made by an older program
         now = clock.now()
         missing = demonstration.missing()
@@ -728,8 +711,10 @@ def doctor() -> None:
     \b
     Example: booking doctor
     """
+    from booking.doctor import findings
+
     failed = False
-    for name, faults in _findings():
+    for name, faults in findings():
         click.echo(f"{'FAULT' if faults else 'ok   '}  {name}")
         for fault in faults:
             click.echo(f"       {fault}", err=True)
@@ -784,24 +769,12 @@ def _settings() -> Settings:
 def _opened() -> Iterator[None]:
     """The application's context for one command, on a database at the right revision."""
     from booking import create_app
+    from booking.store.base import context
 
     found = _settings()
     _check_schema(found)
-    with _context(create_app(found)):
+    with context(create_app(found)):
         yield
-
-
-@contextmanager
-def _context(app: Flask) -> Iterator[None]:
-    """A context of the application; the database's connections are closed after it."""
-    from booking.store.base import db
-
-    with app.app_context():
-        try:
-            yield
-        finally:
-            db.session.remove()
-            db.engine.dispose()
 
 
 def _check_schema(found: Settings) -> None:
@@ -896,204 +869,6 @@ def _serve(bind: tuple[str, int], workers: int) -> None:
         workers_kill_timeout=STOP_WITHIN,
         websockets=False,
     ).serve()
-
-
-def _work(app: Flask, stop: threading.Event) -> None:
-    """Do what is due until told to stop. Faults of the database are waited out, with longer and longer pauses."""
-    from time import monotonic
-
-    from sqlalchemy.exc import DBAPIError
-
-    from booking.domain.errors import Busy
-
-    pause, swept = IDLE, -SWEEP_EVERY
-    while not stop.is_set():
-        try:
-            with app.app_context():
-                done = _deliver()
-                if monotonic() - swept >= SWEEP_EVERY:
-                    _sweep()
-                    swept = monotonic()
-        except (DBAPIError, Busy) as error:
-            pause = min(pause * 2, LONGEST_PAUSE)
-            log.warning("the database failed (%s); next try in %s s", type(error).__name__, pause)
-            stop.wait(pause)
-            continue
-        pause = IDLE
-        if not done:
-            stop.wait(IDLE)
-
-
-def _deliver() -> int:
-    """End the requests that nobody answered, remind, and send what is due; how many there were."""
-    from booking import clock
-    from booking.actions import appointment, outbox
-
-    now = clock.now()
-    return appointment.lapse(now) + appointment.remind(now) + outbox.deliver(now, limit=BATCH)
-
-
-def _keep_polling(app: Flask, url: str, stop: threading.Event) -> None:
-    while not stop.is_set():
-        with app.app_context():
-            _poll(url)
-        stop.wait(POLL_EVERY)
-
-
-def _poll(url: str) -> None:
-    """Deal with the unread mail of the mailbox. What can't be read now is read in the next round."""
-    from sqlalchemy.exc import DBAPIError
-
-    from booking import clock, imap
-    from booking.actions import inbox
-    from booking.domain.errors import Busy
-
-    try:
-        imap.poll(url, lambda content: inbox.receive(content, clock.now()), giving_up=(DBAPIError, Busy))
-    except imap.Unreachable as error:
-        log.warning("the mailbox can't be read: %s", error)
-    except (DBAPIError, Busy) as error:
-        log.warning("the database failed (%s); the mail stays unread", type(error).__name__)
-    except Exception as error:  # whatever a mail server answers, the next round tries again
-        log.error("reading the mailbox failed: %s", type(error).__name__)
-
-
-def _keep_reading(app: Flask, stop: threading.Event) -> None:
-    while not stop.is_set():
-        with app.app_context():
-            _read_calendars(stop)
-        stop.wait(LOOK_EVERY)
-
-
-def _read_calendars(stop: threading.Event | None = None) -> None:
-    """Read the calendars elsewhere that are due, until told to stop. What fails is tried again in a later round."""
-    from booking import clock
-    from booking.actions import outside
-
-    try:
-        while not (stop and stop.is_set()) and outside.read_due(clock.now()):
-            pass
-    except Exception as error:  # of the database, or at whatever a stranger's calendar holds
-        log.error("reading a calendar failed: %s", type(error).__name__)
-
-
-def _sweep() -> None:
-    from booking import clock
-    from booking.actions import appointment, audit, inbox, outbox, paper
-
-    paper.mail_day_sheets(clock.now())
-    audit.chain_notes(clock.now())
-    audit.keep_heads(clock.now())
-    appointment.sweep(clock.now())
-    outbox.wipe(clock.now())
-    inbox.prune(clock.now())
-
-
-def _findings() -> Iterator[tuple[str, list[str]]]:
-    """What the doctor looks at, by name, each with its faults."""
-    from booking.settings import SettingsError
-
-    try:
-        found = _settings()
-    except SettingsError as error:
-        yield "settings", str(error).splitlines()
-        return
-    yield f"settings ({found.env})", []
-    yield "keys", _key_faults(found)
-    yield "mail", _mail_faults(found)
-    # An installation without a mail server of its own has no better: said, and no fault.
-    proof = "with DMARC's proof" if found.mail_authserv else "from unproven senders: BOOKING_MAIL_AUTHSERV is not set"
-    yield f"answers to invites ({proof})", _mailbox_faults(found)
-    schema_faults = _schema_faults(found)
-    yield "database and schema", schema_faults
-    if schema_faults:
-        return
-    yield from _data_findings(found)
-
-
-def _key_faults(found: Settings) -> list[str]:
-    """Generated secrets must be for their owner's eyes only."""
-    kept = [path for name in ("secret_key", "field_key") if (path := found.instance / name).exists()]
-    return [f"{path} can be read by others: chmod 600 it" for path in kept if path.stat().st_mode & 0o77]
-
-
-def _mail_faults(found: Settings) -> list[str]:
-    """Does a mail server answer there? Nothing is sent."""
-    from booking import mail
-
-    if not found.smtp_url:
-        return []  # kept in the instance folder; production refuses that itself
-    by = mail.server(found.smtp_url)
-    try:
-        socket.create_connection((by.host, by.port), timeout=5).close()
-    except OSError as error:
-        return [f"{by.host}:{by.port} does not answer: {error}"]
-    return []
-
-
-def _mailbox_faults(found: Settings) -> list[str]:
-    """Does the mailbox for answers open? Nothing in it is read."""
-    from booking import imap
-
-    if not found.imap_url:
-        return []
-    try:
-        imap.check(found.imap_url)
-    except imap.Unreachable as error:
-        return [f"the mailbox of BOOKING_IMAP_URL does not open: {error}"]
-    return []
-
-
-def _schema_faults(found: Settings) -> list[str]:
-    from sqlalchemy.exc import DBAPIError
-
-    from booking.store.schema import WrongSchema
-
-    try:
-        _check_schema(found)
-    except WrongSchema as wrong:
-        return [str(wrong)]
-    except DBAPIError as error:
-        return [f"the database does not answer: {error.orig}"]
-    return []
-
-
-def _data_findings(found: Settings) -> Iterator[tuple[str, list[str]]]:
-    from booking import clock, create_app
-    from booking.domain.time import tick_of
-    from booking.store import invariants
-
-    with _context(create_app(found)):
-        now = clock.now()
-        yield "clock", _clock_faults(now)
-        yield "sealed fields open with this key", invariants.unopened()
-        yield "practitioners' own calendars are read", _calendar_faults(now)
-        yield from invariants.faults(tick_of(now))
-
-
-def _calendar_faults(now: datetime) -> list[str]:
-    """The calendars elsewhere of which the desk is warned too."""
-    from booking.store import clinic, outside
-
-    return [
-        f"{one.slug}: {state.practitioner}'s was "
-        + (f"last read {state.read_at:%Y-%m-%d %H:%M} UTC" if state.read_at else "never read")
-        for one in clinic.everyone()
-        for state in outside.states(one.id)
-        if state.is_to_warn_of(now)
-    ]
-
-
-def _clock_faults(now: datetime) -> list[str]:
-    """Rows from the future mean that the clock went back, or is wrong by now."""
-    from datetime import timedelta
-
-    from booking.store import invariants
-
-    newest = invariants.newest()
-    if newest and newest > now + timedelta(minutes=5):
-        return [f"the database knows of {newest:%Y-%m-%d %H:%M} UTC, the clock says {now:%Y-%m-%d %H:%M} UTC"]
-    return []
 
 
 def main() -> None:

@@ -23,8 +23,7 @@ import sqlalchemy as sa
 from click.testing import CliRunner, Result
 from sqlalchemy.exc import OperationalError
 
-from booking import cli as command_line
-from booking import clock, create_app
+from booking import clock, create_app, worker
 from booking.actions import outside
 from booking.cli import cli
 from booking.demo import SLUGS
@@ -511,7 +510,7 @@ def test_a_worker_waits_out_a_database_that_fails(
         stop.set()
         return 0
 
-    monkeypatch.setattr(command_line, "IDLE", 0.001)
-    monkeypatch.setattr(command_line, "_deliver", deliver)
-    command_line._work(create_app(), stop)
+    monkeypatch.setattr(worker, "IDLE", 0.001)
+    monkeypatch.setattr(worker, "_deliver", deliver)
+    worker.run(create_app(), stop)
     assert len(tries) == 2

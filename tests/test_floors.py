@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent / "booking"
 
-# What each room may import of ours, besides itself. What is not named here (web, cli, demo) may import anything.
+# What each room may import of ours, besides itself. What is not named here (cli, demo, doctor, worker) may import all.
 ALLOWED = {
     "clock": set(),
     "settings": set(),

@@ -6,7 +6,8 @@ import functools
 import random
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from math import inf
 from typing import Any, ParamSpec, TypeVar
@@ -238,6 +239,17 @@ def configure(app: Flask) -> None:
         options |= {"isolation_level": "AUTOCOMMIT"}
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = options
     db.init_app(app)
+
+
+@contextmanager
+def context(app: Flask) -> Iterator[None]:
+    """A context of the application; the database's connections are closed after it."""
+    with app.app_context():
+        try:
+            yield
+        finally:
+            db.session.remove()
+            db.engine.dispose()
 
 
 def settings() -> Settings:
