@@ -248,7 +248,16 @@ def mailbox() -> Iterator[smtp.Mailbox]:
 @pytest.fixture
 def live_server(app: Flask, settings: Settings, listener: socket.socket) -> Iterator[str]:
     """The app served on loopback, with the test's own database and clock: its URL."""
-    server = make_server("127.0.0.1", 0, app, threaded=True, fd=listener.fileno())
+
+    def in_one_piece(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        """This server leaves a file open that a browser, on its way to another page, did not wait for."""
+        answer = app(environ, start_response)
+        try:
+            return [b"".join(answer)]
+        finally:
+            getattr(answer, "close", bool)()
+
+    server = make_server("127.0.0.1", 0, in_one_piece, threaded=True, fd=listener.fileno())
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     yield settings.public_url
