@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -161,6 +162,40 @@ def test_without_its_database_the_service_says_when_to_come_again(app: Flask, el
     answer = app.test_client().get("/elm/fail")
     assert is_helpful(answer, 503)
     assert answer.headers["Retry-After"] == "5"
+
+
+def test_on_a_full_disk_bookings_wait_and_pages_go_on(app: Flask, make: Make) -> None:
+    def fill(connection: Any, _record: Any) -> None:
+        [size] = connection.execute("pragma page_count").fetchone()
+        connection.execute(f"pragma max_page_count = {size}")
+
+    make.clinic()
+    headers = {"Authorization": f"Bearer {make.key('book')}"}
+
+    def book(number: int) -> TestResponse:
+        start = datetime(2027, 1, 12, 9, tzinfo=UTC) + timedelta(minutes=30 * (number % 16), days=number // 16)
+        patient = {"name": "Ada", "email": f"ada{number}@example.com"}
+        body = {"service": "visit", "practitioner": "bo", "start": start.isoformat(), "patient": patient}
+        proof = headers | {"Idempotency-Key": str(number)}
+        return app.test_client().post(
+            "/api/v1/clinics/elm/appointments", json=body | {"new_patient": False}, headers=proof
+        )
+
+    with app.app_context():
+        engine = db.engine
+    engine.dispose()
+    sa.event.listen(engine, "connect", fill)
+    answers = []
+    while not answers or answers[-1].status_code == 201:
+        answers.append(book(len(answers)))
+    refused = answers[-1]
+    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5"), refused.text
+    assert app.test_client().get("/elm/book/visit").status_code == 200
+    sa.event.remove(engine, "connect", fill)
+    engine.dispose()
+    assert book(len(answers) - 1).status_code == 201
+    with app.app_context():
+        assert db.session.scalar(sa.text("pragma integrity_check")) == "ok"
 
 
 def test_a_broken_database_does_not_break_the_error_page(app: Flask, elm: Clinic) -> None:
