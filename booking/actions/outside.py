@@ -51,7 +51,7 @@ def add(clinic_id: int, practitioner_id: int, place: Place, *, by: Caller, now: 
         raise Invalid({"url": unreadable.fault.value}) from None
     hold.lock(clinic_id, {practitioner_id})  # two at once would not see each other
     there = outside.of_practitioner(clinic_id, practitioner_id)
-    if any(outside.place_of(one).url == place.url for one in there):
+    if any(outside.url_of(one) == place.url for one in there):
         raise Invalid({"url": "known"})
     if len(there) >= MOST:
         raise Invalid({"url": "many"})

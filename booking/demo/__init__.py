@@ -68,8 +68,8 @@ def connect_calendar(*, now: datetime) -> None:
     mei = next(one for one in practitioners.actors(clinic.id, "practitioner") if one.slug == "mei")
     url = f"{settings().public_url}/mailbox/calendars/mei.ics"
     there = outside.of_practitioner(clinic.id, mei.id)
-    known = [one for one in there if urlsplit(outside.place_of(one).url).path == urlsplit(url).path]
-    if [outside.place_of(one).url for one in known] == [url]:
+    known = [one for one in there if urlsplit(outside.url_of(one) or "").path == urlsplit(url).path]
+    if [outside.url_of(one) for one in known] == [url]:
         return
     for one in known:
         calendars.remove(clinic.id, one.public_id, by=WORKER, now=now)

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 import sqlalchemy as sa
+from cryptography.exceptions import InvalidTag
 from flask import g
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -128,6 +129,14 @@ def sealed(place: Place, public_id: str) -> bytes:
 def place_of(calendar: OutsideCalendar) -> Place:
     """Where the calendar is."""
     return Place(*json.loads(unseal(calendar.address, f"outside_calendar.address:{calendar.public_id}")))
+
+
+def url_of(calendar: OutsideCalendar) -> str | None:
+    """The calendar's address, to compare it by; None if this process's key does not open it."""
+    try:
+        return place_of(calendar).url
+    except (InvalidTag, ValueError):
+        return None
 
 
 def of_practitioner(clinic_id: int, practitioner_id: int) -> list[OutsideCalendar]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -369,6 +370,20 @@ def test_an_address_that_does_not_open_is_a_failure_of_its_own(own: Own) -> None
     assert own.offered() == CLOCKS[1:]
     with own.app.app_context():
         assert [bool(one.fault) for one in outside.of_clinic(own.elm)] == [True, False]
+
+
+def test_another_calendar_is_taken_beside_one_whose_address_does_not_open(own: Own) -> None:
+    own.add()
+    own.app.config["SETTINGS"] = own.app.config["SETTINGS"].model_copy(
+        update={"field_key": base64.b64encode(b"x" * 32).decode()}
+    )
+    own.server.answers["/other.ics"] = answer(200, calendar("DTSTART:20270111T090000Z\nDURATION:PT30M"))
+    own.add(f"{own.server.origin}/other.ics")
+    with pytest.raises(Invalid) as refused:
+        own.add(f"{own.server.origin}/other.ics")
+    assert refused.value.faults == {"url": "known"}
+    assert own.read() == 2
+    assert own.offered() == CLOCKS[1:]
 
 
 @pytest.mark.usefixtures("both_databases")
