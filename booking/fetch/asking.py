@@ -63,6 +63,10 @@ class Place:
     def origin(self) -> str:
         return f"{self.scheme}://{self.authority}"
 
+    @property
+    def url(self) -> str:
+        return self.origin + self.target
+
 
 def placed(url: str, allowed: Collection[str], *, base: str = "") -> Place:
     """The place of a URL, which may be relative to `base`. Raises Unreadable, for ADDRESS or PRIVATE."""
@@ -130,6 +134,8 @@ class Answer:
     status: int
     headers: Message
     body: bytes  # of 200 and 207 only
+    place: Place  # where it came from, at the end of the redirects
+    is_to_login: bool  # the login got there
 
     def header(self, name: str) -> str:
         """A header's value, empty if it is none that could be kept and sent again."""
@@ -186,11 +192,28 @@ def ask(
         location = answer.headers.get("Location")
         if answer.status not in MOVED or not location:
             return answer
-        there = placed(location, allowed, base=place.origin + place.target)
+        there = placed(location, allowed, base=place.url)
         if there.origin != place.origin:
             headers = {name: value for name, value in headers.items() if name != "Authorization"}
         place = there
     raise Unreadable(Fault.STATUS)
+
+
+def named(href: str, answer: Answer, allowed: Collection[str]) -> str | None:
+    """The URL that an answer to the login names, for the login to go there too; None if it must not, or nobody may ask there.
+
+    A redirect loses the login where it leads to another origin: a page that forwards to anywhere must not give it away.
+    But accounts are spread over hosts (iCloud's begin at caldav.icloud.com and have their calendars at
+    p42-caldav.icloud.com), and a server that was given the login and says in its own words where the account goes on
+    could as well use the login itself. Then it is not sent in the clear.
+    """
+    assert answer.is_to_login
+    try:
+        there = placed(href, allowed, base=answer.place.url)
+    except Unreadable:
+        return None
+    is_weaker = answer.place.scheme == "https" and there.scheme == "http"
+    return None if is_weaker else there.url
 
 
 def _exchange(method: str, place: Place, headers: dict[str, str], body: bytes | None, *, deadline: float) -> Answer:
@@ -203,7 +226,8 @@ def _exchange(method: str, place: Place, headers: dict[str, str], body: bytes | 
             asking.request(method, place.target, body, headers | {"Host": place.authority})
             answer = asking.getresponse()
             wire.may_read = 2 * MOST  # chunks have overhead
-            return Answer(answer.status, answer.headers, _body(answer) if answer.status in (200, 207) else b"")
+            said = _body(answer) if answer.status in (200, 207) else b""
+            return Answer(answer.status, answer.headers, said, place, "Authorization" in headers)
     except (OSError, http.client.IncompleteRead):
         raise Unreadable(Fault.SILENT) from None
     except http.client.HTTPException:
