@@ -1076,11 +1076,17 @@ def _calendar_faults(now: datetime) -> list[str]:
     from booking.store import clinic, outside
 
     return [
-        f"{one.slug}: {state.practitioner}'s was "
-        + (f"last read {state.read_at:%Y-%m-%d %H:%M} UTC" if state.read_at else "never read")
+        f"{one.slug}: {state.practitioner}'s "
+        + (
+            "account is there, but none of its calendars is chosen"
+            if state.is_waiting
+            else f"was last read {state.read_at:%Y-%m-%d %H:%M} UTC"
+            if state.read_at
+            else "was never read"
+        )
         for one in clinic.everyone()
         for state in outside.states(one.id)
-        if state.is_to_warn_of(now)
+        if state.is_waiting or state.is_to_warn_of(now)
     ]
 
 

@@ -200,7 +200,7 @@ def ask(
 
 
 def named(href: str, answer: Answer, allowed: Collection[str]) -> str | None:
-    """The URL that an answer to the login names, for the login to go there too; None if it must not, or nobody may ask there.
+    """The URL that an answer to the login names, to go there with it; None if it must not, or if nobody may ask there.
 
     A redirect loses the login where it leads to another origin: a page that forwards to anywhere must not give it away.
     But accounts are spread over hosts (iCloud's begin at caldav.icloud.com and have their calendars at

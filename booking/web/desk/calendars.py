@@ -1,6 +1,7 @@
 """Practitioners' own calendars elsewhere, whose busy times block theirs: how they are read, adding and removing them.
 
-Everybody at the desk sees how old the busy times are. Owners add and remove for all, practitioners for themselves.
+Everybody at the desk sees how old the busy times are. Owners add and remove for all, practitioners for themselves, and
+they alone see what the calendars of an account are called.
 What is left of a practitioner who has left is the owners' to remove.
 """
 
@@ -15,7 +16,7 @@ from flask import g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext, ngettext
-from wtforms import PasswordField, StringField
+from wtforms import PasswordField, SelectMultipleField, StringField
 from wtforms.validators import InputRequired, Length
 
 from booking.actions import outside as actions
@@ -51,13 +52,30 @@ class CalendarForm(Form):
         return Place(self.url.data or "", self.user.data or "", (self.password.data or "") if self.user.data else "")
 
 
+class ChoiceForm(Form):
+    """Which calendars of an account count: by number, since their addresses are secret too."""
+
+    chosen = SelectMultipleField(coerce=int)
+
+    def of(self, account: OutsideCalendar) -> ChoiceForm:
+        """The same form, with the calendars of that account; those are ticked that count with their server."""
+        found = outside.choices_of(account)
+        self.chosen.id = f"choice-{account.public_id}"
+        self.chosen.choices = [(number, one.name) for number, one in enumerate(found)]
+        if not self.is_submitted():
+            self.chosen.data = [number for number, one in enumerate(found) if one.counts]
+        return self
+
+
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """One calendar as the page tells of it."""
+    """One calendar as the page tells of it, or an account with the form to choose from it."""
 
     id: str
     host: str
     read: str
+    name: str = ""
+    choice: ChoiceForm | None = None
     trouble: str = ""
     unread: str = ""
 
