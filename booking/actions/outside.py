@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 MOST = 5  # calendars of one practitioner
 LONGEST = 40.0  # seconds that working out a calendar may take
 # How the address of an account may answer when it is asked for a calendar.
-NO_CALENDAR_ITSELF = (Fault.DENIED, Fault.GONE, Fault.STATUS, Fault.NO_CALENDAR)
+NO_CALENDAR_ITSELF = (Fault.ADDRESS, Fault.DENIED, Fault.GONE, Fault.STATUS, Fault.NO_CALENDAR)
 LEASE = timedelta(minutes=10)  # after which another worker tries what one has begun
 
 

@@ -23,13 +23,13 @@ HOMES = 3  # of one account: there is one, as a rule
 CALENDARS = 100  # of one account
 RESOURCES = 1000  # in one answer
 FACTS = 100  # in one propstat
+DEPTH = 50  # of elements: each end of one looks at all those around it
 NAME = 100  # characters
 HREF = 2000  # characters
 
 # How servers answer a REPORT that know files only: some by a method of theirs that they take it for (200), web
 # frameworks by 404. Also of a CalDAV server that refuses, asking for the file is harmless and has the better answer.
 NO_CALDAV = (200, 400, 403, 404, 405, 410, 415, 501)
-
 
 # RFC 4791, 7.8: whole objects with an event that meets the time range, recurrences counted.
 QUERY = """\
@@ -131,13 +131,14 @@ def _look(
 
 
 def _named(hrefs: list[str], answer: Answer, allowed: Collection[str]) -> list[str]:
-    return [url for href in hrefs if 0 < len(href) <= HREF and (url := named(href, answer, allowed))]
+    few = list(dict.fromkeys(hrefs))[:HOMES]
+    return [url for href in few if 0 < len(href) <= HREF and (url := named(href, answer, allowed))]
 
 
 def _name(calendar: _Resource) -> str:
     """A calendar's name in one short line without control characters; without one the end of its URL."""
     for said in (calendar.name, unquote(urlsplit(calendar.url).path.rstrip("/").rpartition("/")[2])):
-        shown = "".join(char if char.isprintable() else " " for char in said)
+        shown = "".join(char if char.isprintable() else " " for char in said[:HREF])
         if name := " ".join(shown.split())[:NAME].rstrip():
             return name
     return "/"
@@ -211,7 +212,7 @@ class _Resources:
         self.named = ""  # by the element that has just begun
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
-        if not self.path and tag != "{DAV:}multistatus":
+        if (not self.path and tag != "{DAV:}multistatus") or len(self.path) >= DEPTH:
             raise Unreadable(Fault.NO_CALENDAR)
         self.path.append(tag.replace("{DAV:}", "D:").replace("{urn:ietf:params:xml:ns:caldav}", "C:"))
         self.text = []

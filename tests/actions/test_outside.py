@@ -600,6 +600,24 @@ def test_a_choice_makes_no_doubles_and_keeps_to_the_limit(account: Own) -> None:
     assert [place.url.rpartition("/cals/")[2] for place in chosen(account)][-2:] == ["own", "choir/"]
 
 
+@pytest.mark.parametrize(
+    "page",
+    [
+        answer(200, b"<html>Sign in</html>"),
+        answer(403),
+        answer(404),
+        answer(405),
+        answer(302, Location="http://help.example/"),
+    ],
+)
+def test_an_account_is_found_behind_whatever_its_address_shows_to_browsers(account: Own, page: bytes) -> None:
+    told = account.server.answers["/"]
+    assert isinstance(told, bytes)
+    account.server.answers["/"] = lambda request: told if request.method == "PROPFIND" else page
+    account.read()
+    assert state(account).is_waiting
+
+
 def test_the_only_calendar_of_an_account_is_taken_without_asking(account: Own) -> None:
     account.server.answers |= servers_account(("/cals/own/", told_calendar("Own")))
     assert account.read() == 2

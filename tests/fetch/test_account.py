@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import tracemalloc
 from collections.abc import Callable
 
 import pytest
@@ -271,3 +272,25 @@ def test_xml_with_declarations_is_refused(usual: Server) -> None:
     _, _, body = told(("/cals/own/", calendar("Own"))).partition(b"\r\n\r\n")
     usual.answers["/cals/"] = answer(207, body.replace(b"<D:multistatus", bomb, 1))
     assert fault() == Fault.NO_CALENDAR
+
+
+@pytest.mark.parametrize("depth", [caldav.DEPTH, 500_000])
+def test_xml_that_is_nested_without_end_is_refused_at_once(depth: int, usual: Server) -> None:
+    start, end = b'<D:multistatus xmlns:D="DAV:">', b"</D:multistatus>"
+    usual.answers["/cals/"] = answer(207, start + b"<a>" * depth + b"</a>" * depth + end)
+    started = time.monotonic()
+    assert fault() == Fault.NO_CALENDAR
+    assert time.monotonic() - started < 2
+
+
+def test_very_many_small_things_take_little_memory(usual: Server) -> None:
+    start, end = b'<D:multistatus xmlns:D="DAV:" xmlns:C="urn:ietf:params:xml:ns:caldav">', b"</D:multistatus>"
+    facts = b"<D:response><D:propstat><D:prop>%s</D:prop><D:status>HTTP/1.1 200 OK</D:status></D:propstat></D:response>"
+    homes = facts % (b"<C:calendar-home-set>" + b"<D:href>/</D:href>" * 20_000 + b"</C:calendar-home-set>")
+    usual.answers["/cals/"] = answer(207, start + b"<D:response/>" * 20_000 + homes + end)
+    tracemalloc.start()
+    try:
+        assert account() == []
+        assert tracemalloc.get_traced_memory()[1] < 4 * 1024 * 1024
+    finally:
+        tracemalloc.stop()
