@@ -14,6 +14,7 @@ from booking.domain.time import tick_of
 from booking.settings import Settings, SettingsError
 from booking.store import clinic, invariants, outside, schema
 from booking.store.base import context
+from booking.store.outside import State
 from booking.store.schema import WrongSchema
 
 
@@ -88,12 +89,17 @@ def _data_findings(found: Settings) -> Iterator[tuple[str, list[str]]]:
 def _calendar_faults(now: datetime) -> list[str]:
     """The calendars elsewhere of which the desk is warned too."""
     return [
-        f"{one.slug}: {state.practitioner}'s was "
-        + (f"last read {state.read_at:%Y-%m-%d %H:%M} UTC" if state.read_at else "never read")
+        f"{one.slug}: {state.practitioner}'s {_calendar_fault(state)}"
         for one in clinic.everyone()
         for state in outside.states(one.id)
-        if state.is_to_warn_of(now)
+        if state.is_waiting or state.is_to_warn_of(now)
     ]
+
+
+def _calendar_fault(state: State) -> str:
+    if state.is_waiting:
+        return "account is there, but none of its calendars is chosen"
+    return f"was last read {state.read_at:%Y-%m-%d %H:%M} UTC" if state.read_at else "was never read"
 
 
 def _clock_faults(now: datetime) -> list[str]:

@@ -465,6 +465,9 @@ def test_a_worker_reads_practitioners_own_calendars_and_the_doctor_names_one_tha
     found = booking("doctor")
     assert found.exit_code == 1
     assert "elm: Bo Andersen's was last read 2026-01-01 00:00 UTC" in found.stderr
+    with closing(sqlite3.connect(elm.parent / "instance" / "booking.db")) as connection, connection:
+        connection.execute("update outside_calendar set choices = x'00', read_at = null")
+    assert "elm: Bo Andersen's account is there, but none of its calendars is chosen" in booking("doctor").stderr
 
 
 def started(*args: str) -> subprocess.Popen[bytes]:

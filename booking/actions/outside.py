@@ -1,4 +1,4 @@
-"""Practitioners' calendars elsewhere: adding and removing them, and reading those that are due.
+"""Practitioners' calendars elsewhere: adding, choosing and removing them, and reading those that are due.
 
 They are read by the worker, never in a request, and never inside a transaction. What can't be read changes nothing
 about the time that is taken.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -15,10 +16,10 @@ from sqlalchemy.exc import DBAPIError
 
 from booking import apart, fetch
 from booking.domain import opening
-from booking.domain.access import Caller, new_id
+from booking.domain.access import WORKER, Caller, new_id
 from booking.domain.audit import Action
 from booking.domain.errors import Busy, Invalid, NotFound
-from booking.domain.outside import Fault, Unreadable, next_try, span
+from booking.domain.outside import Fault, Found, Unreadable, next_try, span
 from booking.domain.time import Window
 from booking.fetch import Fetched, Source
 from booking.formats import busy
@@ -33,6 +34,8 @@ log = logging.getLogger(__name__)
 
 MOST = 5  # calendars of one practitioner
 LONGEST = 40.0  # seconds that working out a calendar may take
+# How the address of an account may answer when it is asked for a calendar.
+NO_CALENDAR_ITSELF = (Fault.ADDRESS, Fault.DENIED, Fault.GONE, Fault.STATUS, Fault.NO_CALENDAR)
 LEASE = timedelta(minutes=10)  # after which another worker tries what one has begun
 
 
@@ -40,33 +43,77 @@ LEASE = timedelta(minutes=10)  # after which another worker tries what one has b
 def add(clinic_id: int, practitioner_id: int, place: Place, *, by: Caller, now: datetime) -> OutsideCalendar:
     """Let a practitioner's own calendar block their time; the worker reads it within seconds.
 
-    Raises NotFound for who is not there, and Invalid, with a `Fault` or "known" or "many", for the url.
+    With a user the place may be that of a CalDAV account. Then the worker takes its only calendar, or keeps the list
+    of them for somebody to choose. Raises NotFound for who is not there, and Invalid, with a `Fault` or "known" or
+    "many", for the url.
     """
     someone = db.session.get(Actor, practitioner_id)
     if someone is None or someone.clinic_id != clinic_id or someone.kind != "practitioner" or someone.archived_at:
         raise NotFound
-    try:
-        origin = fetch.origin(place.url, settings().calendar_origins_allowed)
-    except Unreadable as unreadable:
-        raise Invalid({"url": unreadable.fault.value}) from None
     hold.lock(clinic_id, {practitioner_id})  # two at once would not see each other
-    there = outside.of_practitioner(clinic_id, practitioner_id)
-    if any(outside.place_of(one).url == place.url for one in there):
+    made = _made(clinic_id, practitioner_id, [place], by=by, now=now)
+    if not made:
         raise Invalid({"url": "known"})
-    if len(there) >= MOST:
+    return made[0]
+
+
+@transaction
+def choose(clinic_id: int, public_id: str, numbers: Collection[int], *, by: Caller, now: datetime) -> None:
+    """Let these calendars of an account block time, by their numbers in its list from 0 on, and forget the account.
+
+    Those that are there already stay as they are. Raises NotFound if there is nothing to choose, and Invalid, with
+    "none" or "many", for the url.
+    """
+    practitioner = outside.get(clinic_id, public_id).actor_id
+    hold.lock(clinic_id, {practitioner})
+    account = outside.get(clinic_id, public_id, lock=True)
+    found = outside.choices_of(account)
+    if not found or db.session.get_one(Actor, practitioner).archived_at:
+        raise NotFound
+    chosen = [one for number, one in enumerate(found) if number in numbers]
+    if not chosen:
+        raise Invalid({"url": "none"})
+    _take(account, chosen, by=by, now=now)
+
+
+def _take(account: OutsideCalendar, chosen: Iterable[Found], *, by: Caller, now: datetime) -> None:
+    """Enter these calendars of an account in its stead."""
+    login = outside.place_of(account)
+    places = [Place(one.url, login.user, login.password, one.name) for one in chosen]
+    db.session.delete(account)
+    db.session.flush()
+    _made(account.clinic_id, account.actor_id, places, by=by, now=now)
+    bump_board(account.clinic_id)
+
+
+def _made(
+    clinic_id: int, practitioner_id: int, places: list[Place], *, by: Caller, now: datetime
+) -> list[OutsideCalendar]:
+    """Enter calendars of a practitioner who is locked, but for those that are there already. Raises Invalid."""
+    there = outside.of_practitioner(clinic_id, practitioner_id)
+    known = {place.url.rstrip("/") for one in there if (place := outside.opened(one))}
+    new = [place for place in places if place.url.rstrip("/") not in known]
+    if len(there) + len(new) > MOST:
         raise Invalid({"url": "many"})
-    public_id = new_id()
-    made = OutsideCalendar(
-        public_id=public_id,
-        clinic_id=clinic_id,
-        actor_id=practitioner_id,
-        host=origin.partition("://")[2],
-        address=outside.sealed(place, public_id),
-        created_at=now,
-        next_at=now,
-    )
-    db.session.add(made)
-    audit.record(clinic_id, Action.CALENDAR_ADDED, by=by, now=now, of=f"practitioner:{practitioner_id}")
+    made = []
+    for place in new:
+        try:
+            origin = fetch.origin(place.url, settings().calendar_origins_allowed)
+        except Unreadable as unreadable:
+            raise Invalid({"url": unreadable.fault.value}) from None
+        public_id = new_id()
+        row = OutsideCalendar(
+            public_id=public_id,
+            clinic_id=clinic_id,
+            actor_id=practitioner_id,
+            host=origin.partition("://")[2],
+            address=outside.sealed(place, public_id),
+            created_at=now,
+            next_at=now,
+        )
+        db.session.add(row)
+        audit.record(clinic_id, Action.CALENDAR_ADDED, by=by, now=now, of=f"practitioner:{practitioner_id}")
+        made.append(row)
     return made
 
 
@@ -141,17 +188,25 @@ def _for(now: datetime, zone: str, email: str) -> str:
 
 
 def _read(claim: Claim, now: datetime) -> None:
-    place = outside.place_of(outside.get(claim.clinic, claim.id))
+    calendar = outside.get(claim.clinic, claim.id)
+    place = outside.place_of(calendar)
+    # What was read once, or was chosen from an account, is a calendar, however confused its server may be now.
+    may_be_account = bool(place.user) and not place.name and calendar.read_at is None
     rest()  # nobody waits for us while we wait for others
     since, until = span(now)
-    fetched = fetch.fetch(
-        Source(*place),
-        since=since,
-        until=until,
-        allowed=settings().calendar_origins_allowed,
-        etag=claim.etag,
-        modified=claim.modified,
-    )
+    source, allowed = Source(place.url, place.user, place.password), settings().calendar_origins_allowed
+    try:
+        fetched = fetch.fetch(
+            source, since=since, until=until, allowed=allowed, etag=claim.etag, modified=claim.modified
+        )
+    except Unreadable as unreadable:
+        if not may_be_account or unreadable.fault not in NO_CALENDAR_ITSELF:
+            raise
+        found = fetch.account(source, allowed=allowed)
+        if found is None:
+            raise
+        _discovered(claim, found, now)
+        return
     if fetched is None:
         _unchanged(claim, now)
         return
@@ -164,6 +219,22 @@ def _read(claim: Claim, now: datetime) -> None:
     own = outside.own_visits(claim.clinic, claim.email, {entry.uid for entry in entries})
     rest()
     _succeeded(claim, fetched, [entry for entry in entries if entry.uid not in own], now)
+
+
+@transaction
+def _discovered(claim: Claim, found: Collection[Found], now: datetime) -> None:
+    """Take the only calendar of an account, or let somebody choose; until then the account is not read."""
+    if not found:
+        raise Unreadable(Fault.NO_CALENDAR)
+    account = _locked(claim)
+    if account is None:
+        return
+    if len(found) == 1:
+        _take(account, found, by=WORKER, now=now)
+        return
+    account.choices = outside.sealed_choices(found, account.public_id)
+    account.fault = account.failing_since = None
+    bump_board(claim.clinic)
 
 
 @transaction

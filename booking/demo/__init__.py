@@ -68,11 +68,12 @@ def connect_calendar(*, now: datetime) -> None:
     mei = next(one for one in practitioners.actors(clinic.id, "practitioner") if one.slug == "mei")
     url = f"{settings().public_url}/mailbox/calendars/mei.ics"
     there = outside.of_practitioner(clinic.id, mei.id)
-    known = [one for one in there if urlsplit(outside.place_of(one).url).path == urlsplit(url).path]
-    if [outside.place_of(one).url for one in known] == [url]:
+    urls = {one.public_id: place.url for one in there if (place := outside.opened(one))}
+    known = [id for id, known in urls.items() if urlsplit(known).path == urlsplit(url).path]
+    if [urls[id] for id in known] == [url]:
         return
-    for one in known:
-        calendars.remove(clinic.id, one.public_id, by=WORKER, now=now)
+    for id in known:
+        calendars.remove(clinic.id, id, by=WORKER, now=now)
     calendars.add(clinic.id, mei.id, Place(url), by=WORKER, now=now)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from datetime import datetime, time, timedelta
 from enum import StrEnum
 from operator import attrgetter
+from typing import NamedTuple
 
 from booking.domain.time import Window
 
@@ -41,6 +42,14 @@ class Unreadable(Exception):
     def __init__(self, fault: Fault | str) -> None:
         super().__init__(str(fault))
         self.fault = Fault(fault)
+
+
+class Found(NamedTuple):
+    """A calendar among those of an account."""
+
+    name: str
+    url: str
+    counts: bool  # towards when somebody is busy, as its server says (RFC 6638, 9.1)
 
 
 def merged(windows: Iterable[Window]) -> list[Window]:

@@ -12,13 +12,14 @@ from datetime import datetime
 from typing import NamedTuple
 
 import sqlalchemy as sa
+from cryptography.exceptions import InvalidTag
 from flask import g
 from sqlalchemy.orm import Mapped, mapped_column
 
 from booking.domain.appointment import OPEN
 from booking.domain.bits import span
 from booking.domain.errors import NotFound
-from booking.domain.outside import is_to_warn_of, merged
+from booking.domain.outside import Found, is_to_warn_of, merged
 from booking.domain.time import Window, tick_after, tick_of
 from booking.store.appointment import Appointment
 from booking.store.base import Base, connection, db, table
@@ -30,7 +31,7 @@ AT_ONCE = 500  # UIDs in one question
 
 
 class OutsideCalendar(Base):
-    """One calendar of a practitioner, on somebody else's server."""
+    """A calendar of a practitioner on somebody else's server; or an account there, until its calendars are chosen."""
 
     __tablename__ = "outside_calendar"
 
@@ -40,6 +41,7 @@ class OutsideCalendar(Base):
     actor_id: Mapped[int] = mapped_column(sa.ForeignKey("actor.id"), index=True)
     host: Mapped[str] = mapped_column(sa.String(260))  # all that is shown of the address, which is a secret
     address: Mapped[bytes]  # sealed, with the name and the password that open it
+    choices: Mapped[bytes | None]  # sealed: the calendars of an account among which nobody has chosen yet
     created_at: Mapped[datetime]
     next_at: Mapped[datetime] = mapped_column(index=True)  # when it is to be read; pushed on by whoever reads it
     # How the last reading went:
@@ -75,6 +77,7 @@ class Place(NamedTuple):
     url: str
     user: str = ""
     password: str = ""
+    name: str = ""  # of a calendar that was chosen from an account
 
 
 class State(NamedTuple):
@@ -85,10 +88,13 @@ class State(NamedTuple):
     read_at: datetime | None
     failing_since: datetime | None
     unread: int
+    is_waiting: bool  # for somebody to choose
 
     def is_to_warn_of(self, now: datetime) -> bool:
         """Whether its busy times may be old or missing as a whole."""
-        return is_to_warn_of(now, created_at=self.created_at, read_at=self.read_at, failing_since=self.failing_since)
+        return not self.is_waiting and is_to_warn_of(
+            now, created_at=self.created_at, read_at=self.read_at, failing_since=self.failing_since
+        )
 
 
 class Clash(NamedTuple):
@@ -109,10 +115,12 @@ BUSY = sa.select(outside_busy.c.actor_id, outside_busy.c.start, outside_busy.c.s
 DUE = (
     sa.select(OutsideCalendar)
     .join(Actor, Actor.id == OutsideCalendar.actor_id)
-    .where(OutsideCalendar.next_at <= sa.bindparam("now"), Actor.archived_at.is_(None))
+    .where(
+        OutsideCalendar.next_at <= sa.bindparam("now"), OutsideCalendar.choices.is_(None), Actor.archived_at.is_(None)
+    )
 )
 STATES = (
-    sa.select(actor.c.name, *(calendar.c[name] for name in State._fields[1:]))
+    sa.select(actor.c.name, *(calendar.c[name] for name in State._fields[1:-1]), calendar.c.choices.is_not(None))
     .join(actor, actor.c.id == calendar.c.actor_id)
     .where(calendar.c.clinic_id == sa.bindparam("clinic"), actor.c.archived_at.is_(None))
     .order_by(actor.c.position, actor.c.id, calendar.c.id)
@@ -128,6 +136,28 @@ def sealed(place: Place, public_id: str) -> bytes:
 def place_of(calendar: OutsideCalendar) -> Place:
     """Where the calendar is."""
     return Place(*json.loads(unseal(calendar.address, f"outside_calendar.address:{calendar.public_id}")))
+
+
+def opened(calendar: OutsideCalendar) -> Place | None:
+    """The same, None if this process's key does not open it."""
+    try:
+        return place_of(calendar)
+    except (InvalidTag, ValueError):
+        return None
+
+
+def sealed_choices(found: Iterable[Found], public_id: str) -> bytes:
+    """An account's calendars as the row of that public id keeps them."""
+    return seal(json.dumps(list(found)), f"outside_calendar.choices:{public_id}")
+
+
+def choices_of(account: OutsideCalendar) -> list[Found]:
+    """The calendars among which somebody is to choose; none if this process's key does not open them."""
+    try:
+        kept = unseal(account.choices or b"", f"outside_calendar.choices:{account.public_id}")
+    except (InvalidTag, ValueError):
+        return []
+    return [Found(*one) for one in json.loads(kept)]
 
 
 def of_practitioner(clinic_id: int, practitioner_id: int) -> list[OutsideCalendar]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -21,22 +22,25 @@ from booking.domain import availability as heart
 from booking.domain.access import PATIENT, WORKER, Caller
 from booking.domain.availability import Wish
 from booking.domain.errors import Invalid, NotFound, SlotTaken
-from booking.domain.outside import EVERY
+from booking.domain.outside import EVERY, Found
 from booking.domain.time import Window, tick_of
 from booking.store import audit, outside
 from booking.store import hold as holds
 from booking.store.appointment import Appointment, by_public_id
 from booking.store.base import db, transaction
-from booking.store.outside import OutsideBusy, OutsideCalendar, Place
+from booking.store.outside import OutsideBusy, OutsideCalendar, Place, State
 from booking.store.practitioner import Actor, Service
 from tests.cast import ELM, Make
 from tests.formats.test_busy import calendar, event
 from tests.servers import caldav, https
+from tests.servers.account import account as servers_account
+from tests.servers.account import calendar as told_calendar
 from tests.servers.https import Request, Server, answer
 
 CY = Caller("staff", 1, "front-desk")
 PATH = "/private-0123/basic.ics"
 TEN = "DTSTART:20270111T100000Z\nDTEND:20270111T110000Z"  # Monday, in winter time
+OTHER_KEY = base64.b64encode(b"x" * 32).decode()
 CLOCKS = ["09:00", "09:30", "10:00", "10:30", "11:00", "11:30", "12:00"]
 
 
@@ -371,6 +375,18 @@ def test_an_address_that_does_not_open_is_a_failure_of_its_own(own: Own) -> None
         assert [bool(one.fault) for one in outside.of_clinic(own.elm)] == [True, False]
 
 
+def test_another_calendar_is_taken_beside_one_whose_address_does_not_open(own: Own) -> None:
+    own.add()
+    own.app.config["SETTINGS"] = own.app.config["SETTINGS"].model_copy(update={"field_key": OTHER_KEY})
+    own.server.answers["/other.ics"] = answer(200, calendar("DTSTART:20270111T090000Z\nDURATION:PT30M"))
+    own.add(f"{own.server.origin}/other.ics")
+    with pytest.raises(Invalid) as refused:
+        own.add(f"{own.server.origin}/other.ics")
+    assert refused.value.faults == {"url": "known"}
+    assert own.read() == 2
+    assert own.offered() == CLOCKS[1:]
+
+
 @pytest.mark.usefixtures("both_databases")
 def test_a_file_is_read_anew_when_it_would_be_understood_otherwise(own: Own) -> None:
     seen: list[str | None] = []
@@ -498,6 +514,205 @@ def test_a_caldav_calendar_is_read_with_its_exceptions(own: Own) -> None:
         own.add(url, user=there.user, password="wrong")
         own.read()
         assert own.row().fault == "denied"
+
+
+# Accounts
+
+
+def choose(own: Own, *numbers: int, by: Caller = CY) -> None:
+    with own.app.app_context():
+        actions.choose(own.elm, own.row().public_id, numbers, by=by, now=own.now)
+
+
+def chosen(own: Own) -> list[Place]:
+    with own.app.app_context():
+        return [outside.place_of(one) for one in outside.of_practitioner(own.elm, own.bo)]
+
+
+def state(own: Own) -> State:
+    with own.app.app_context():
+        return outside.states(own.elm)[0]
+
+
+@pytest.fixture
+def account(own: Own) -> Own:
+    """Bo's account is entered by its address alone; of its calendars "Choir" says busy, but others need not know."""
+    own.server.answers |= servers_account(
+        ("/cals/own/", told_calendar("Own")), ("/cals/choir/", told_calendar("Choir", is_transparent=True))
+    )
+    own.server.answers["/cals/own/"] = answer(200, calendar(TEN))
+    own.server.answers["/cals/choir/"] = answer(200, calendar("DTSTART:20270111T090000Z\nDURATION:PT30M"))
+    own.add(f"{own.server.origin}/", user="bo", password="secret")
+    return own
+
+
+@pytest.mark.usefixtures("both_databases")
+def test_an_account_waits_for_a_choice_and_is_left_alone_until_then(account: Own) -> None:
+    assert account.read() == 1
+    with account.app.app_context():
+        found = outside.choices_of(account.row())
+    home = f"{account.server.origin}/cals/"
+    assert found == [Found("Own", f"{home}own/", counts=True), Found("Choir", f"{home}choir/", counts=False)]
+    assert (state(account).is_waiting, account.row().fault) == (True, None)
+    assert account.offered() == CLOCKS
+    assert account.read(timedelta(days=2)) == 0
+    assert not state(account).is_to_warn_of(account.now)
+
+
+@pytest.mark.usefixtures("both_databases")
+def test_what_is_chosen_from_an_account_blocks_time_and_the_account_is_gone(account: Own) -> None:
+    account.read()
+    choose(account, 0)
+    assert chosen(account) == [Place(f"{account.server.origin}/cals/own/", "bo", "secret", "Own")]
+    assert account.read() == 1
+    assert account.offered() == ["09:00", "09:30", "11:00", "11:30", "12:00"]
+    assert not state(account).is_waiting
+    with account.app.app_context():
+        told = audit.search(account.elm, audit.Wanted())
+    assert [entry.action for entry in told if entry.action.startswith("calendar.")] == ["calendar.added"] * 2
+    with pytest.raises(NotFound):
+        choose(account, 1)
+
+
+def test_a_choice_makes_no_doubles_and_keeps_to_the_limit(account: Own) -> None:
+    account.read()
+    waiting = account.row().public_id
+
+    def choose(*numbers: int) -> None:
+        with account.app.app_context():
+            actions.choose(account.elm, waiting, numbers, by=CY, now=account.now)
+
+    with pytest.raises(Invalid) as refused:
+        choose()
+    assert refused.value.faults == {"url": "none"}
+    with pytest.raises(Invalid):
+        choose(-1, 7)
+    others = [account.add(f"https://calendar.example/{n}.ics") for n in range(actions.MOST - 1)]
+    with pytest.raises(Invalid) as refused:
+        choose(0, 1)
+    assert refused.value.faults == {"url": "many"}
+    assert len(chosen(account)) == actions.MOST
+    with account.app.app_context():
+        assert outside.get(account.elm, waiting).choices
+        actions.remove(account.elm, others[0].public_id, by=CY, now=account.now)
+    account.add(f"{account.server.origin}/cals/own", user="bo", password="secret")
+    choose(0, 1)
+    assert [place.url.rpartition("/cals/")[2] for place in chosen(account)][-2:] == ["own", "choir/"]
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        answer(200, b"<html>Sign in</html>"),
+        answer(403),
+        answer(404),
+        answer(405),
+        answer(302, Location="http://help.example/"),
+    ],
+)
+def test_an_account_is_found_behind_whatever_its_address_shows_to_browsers(account: Own, page: bytes) -> None:
+    told = account.server.answers["/"]
+    assert isinstance(told, bytes)
+    account.server.answers["/"] = lambda request: told if request.method == "PROPFIND" else page
+    account.read()
+    assert state(account).is_waiting
+
+
+def test_the_only_calendar_of_an_account_is_taken_without_asking(account: Own) -> None:
+    account.server.answers |= servers_account(("/cals/own/", told_calendar("Own")))
+    assert account.read() == 2
+    assert [place.name for place in chosen(account)] == ["Own"]
+    assert account.offered() == ["09:00", "09:30", "11:00", "11:30", "12:00"]
+    with account.app.app_context():
+        assert audit.search(account.elm, audit.Wanted(by_kind="worker"))[0].action == "calendar.added"
+
+
+def test_an_account_without_calendars_or_that_refuses_the_login_is_a_failure_as_any_other(account: Own) -> None:
+    account.server.answers |= servers_account()
+    account.read()
+    assert account.row().fault == "no-calendar"
+    account.server.answers = dict.fromkeys(account.server.answers, answer(401))
+    assert account.read(EVERY) == 1
+    assert (account.row().fault, account.row().choices) == ("denied", None)
+    account.server.answers |= servers_account(("/a/", told_calendar("A")), ("/b/", told_calendar("B")))
+    assert account.read(timedelta(hours=1)) == 1
+    assert (account.row().fault, account.row().failing_since, state(account).is_waiting) == (None, None, True)
+
+
+@pytest.mark.parametrize("status", [401, 404, 500])
+def test_a_calendar_that_was_read_or_chosen_never_becomes_an_account(account: Own, status: int) -> None:
+    account.read()
+    choose(account, 0)
+    account.server.answers["/cals/own/"] = answer(status)
+    asked = len(account.server.requests)
+    account.read()
+    account.server.answers["/cals/own/"] = answer(200, calendar(TEN))
+    account.read(EVERY)
+    account.server.answers["/cals/own/"] = answer(status)
+    account.read(EVERY)
+    assert {request.path for request in account.server.requests[asked:]} == {"/cals/own/"}
+    assert (account.row().choices, bool(account.row().fault)) == (None, True)
+    assert account.offered() == ["09:00", "09:30", "11:00", "11:30", "12:00"]
+
+
+def test_a_calendar_that_was_entered_itself_and_read_once_never_becomes_an_account(own: Own) -> None:
+    own.server.answers |= servers_account(("/a/", told_calendar("A")), ("/b/", told_calendar("B")))
+    own.server.answers["/.well-known/caldav"] = own.server.answers["/"]
+    own.add(user="bo", password="secret")
+    own.read()
+    own.fail(404)
+    own.read(EVERY)
+    assert (own.row().fault, own.row().choices) == ("gone", None)
+
+
+def test_an_account_that_is_removed_while_it_is_looked_through_stays_removed(account: Own) -> None:
+    listed = account.server.answers["/cals/"]
+
+    def removed(_: Request) -> bytes:
+        with account.app.app_context():
+            actions.remove(account.elm, account.row().public_id, by=CY, now=account.now)
+        assert isinstance(listed, bytes)
+        return listed
+
+    account.server.answers["/cals/"] = removed
+    assert account.read() == 1
+    assert chosen(account) == []
+
+
+def test_the_calendars_of_an_account_are_sealed_and_what_does_not_open_is_no_choice(
+    account: Own, database_url: str
+) -> None:
+    account.read()
+    with account.app.app_context():
+        db.engine.dispose()
+    folder = Path(database_url.removeprefix("sqlite:///")).parent
+    kept = b"".join(path.read_bytes() for path in folder.glob("booking.db*"))
+    assert b"outside_calendar" in kept
+    assert b"Choir" not in kept
+    assert b"/cals/" not in kept
+    account.app.config["SETTINGS"] = account.app.config["SETTINGS"].model_copy(update={"field_key": OTHER_KEY})
+    with account.app.app_context():
+        assert outside.choices_of(account.row()) == []
+    with pytest.raises(NotFound):
+        choose(account, 0)
+
+
+def test_from_the_address_of_a_real_account_to_a_busy_time(own: Own) -> None:
+    with caldav.running() as there:
+        mine = there.make_calendar("mine", choir=calendar(event(f"DTSTAMP:20270101T000000Z\n{TEN}", "choir")).decode())
+        there.describe(mine, "Mine")
+        there.describe(there.make_calendar("tasks"), "Tasks", "VTODO")
+        there.describe(there.make_calendar("family"), "Family", "VEVENT")
+        update = {"calendar_origins": there.url}
+        own.app.config["SETTINGS"] = own.app.config["SETTINGS"].model_copy(update=update)
+        own.add(there.url, user=there.user, password=there.password)
+        assert own.read() == 1
+        with own.app.app_context():
+            names = [found.name for found in outside.choices_of(own.row())]
+        assert sorted(names) == ["Family", "Mine"]
+        choose(own, names.index("Mine"))
+        assert own.read() == 1
+        assert own.offered() == ["09:00", "09:30", "11:00", "11:30", "12:00"]
 
 
 @pytest.mark.parametrize("both_databases", ["postgresql"], indirect=True)

@@ -17,6 +17,7 @@ from datetime import datetime
 from http.client import HTTPConnection, HTTPSConnection
 from pathlib import Path
 from xml.etree import ElementTree
+from xml.sax.saxutils import escape
 
 USER, PASSWORD = "bo", "a secret: @ é"
 CONFIG = """\
@@ -50,6 +51,11 @@ QUERY = """\
   </C:filter>
 </C:calendar-query>
 """
+DESCRIPTION = """\
+<D:propertyupdate xmlns:D="DAV:" xmlns:C="urn:ietf:params:xml:ns:caldav">
+  <D:set><D:prop>{}</D:prop></D:set>
+</D:propertyupdate>
+"""
 DAV, CALDAV = "{DAV:}", "{urn:ietf:params:xml:ns:caldav}"
 
 
@@ -81,6 +87,14 @@ class Server:
         for name, content in objects.items():
             self.put(f"{path}{name}.ics", content.encode())
         return path
+
+    def describe(self, path: str, name: str, *components: str) -> None:
+        """Give a calendar a name that people see, and the kinds of components that it takes."""
+        kinds = "".join(f'<C:comp name="{component}"/>' for component in components)
+        said = f"<D:displayname>{escape(name)}</D:displayname>"
+        if kinds:
+            said += f"<C:supported-calendar-component-set>{kinds}</C:supported-calendar-component-set>"
+        self._ask("PROPPATCH", path, DESCRIPTION.format(said).encode(), {"Content-Type": "application/xml"})
 
     def put(self, path: str, content: bytes, *, instead_of: str = "") -> str:
         """Store a calendar object, in the place of that ETag if there is one; the ETag that it has now."""

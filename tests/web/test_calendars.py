@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from datetime import timedelta
 from typing import Any
@@ -10,11 +11,12 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 from booking.actions import clinic as clinics
 from booking.actions import outside as actions
 from booking.domain.access import Caller
-from booking.domain.outside import Fault, Unreadable
+from booking.domain.outside import Fault, Found, Unreadable
 from booking.domain.time import Window, tick_of
 from booking.store import outside
 from booking.store.base import db, transaction
@@ -22,7 +24,7 @@ from booking.store.outside import OutsideCalendar, Place
 from booking.store.practitioner import Actor
 from booking.web.desk.calendars import fault_words
 from tests.cast import ELM, Make
-from tests.desk import Desk, open_desk, press
+from tests.desk import Desk, open_desk, press, token_in
 
 PAGE = "/desk/elm/calendars"
 ADDRESS = "https://calendar.example/private-0123/basic.ics"
@@ -293,6 +295,137 @@ def test_what_was_not_understood_is_counted(app: Flask, open: Desk, make: Make, 
     desk = open.signed_in()
     assert "3 events are not fully understood" in desk.get(PAGE).text
     assert "3 events of Bo Andersen’s own calendar are not understood" in desk.get(BOARD).text
+
+
+# Accounts
+
+DAY = timedelta(days=1)
+NAMES = ["Choir & <b>Co</b>", "Birthdays", "Work"]
+
+
+@pytest.fixture
+def account(app: Flask, open: Desk, make: Make, bo: int) -> str:
+    """The public id of Bo's account, which waits for a choice; the second of its calendars is not to count."""
+    with app.app_context():
+        login = Place("https://dav.example/", "bo-at-home", "hush-hush")
+        id = actions.add(make.elm, bo, login, by=Caller("staff", 1, "owner"), now=make.now - DAY).public_id
+        found = [Found(name, f"https://dav.example/{name[:4]}/", name != "Birthdays") for name in NAMES]
+
+        @transaction
+        def discover() -> None:
+            outside.get(make.elm, id).choices = outside.sealed_choices(found, id)
+
+        discover()
+    return id
+
+
+def boxes(page: str) -> dict[str, bool]:
+    """The checkboxes by label, and whether each is ticked."""
+    found = re.findall(r'<input( checked)? id="([^"]+)" name="chosen"[^>]*>', page)
+    labels = dict(re.findall(r'<label for="(choice-[^"]+)">([^<]*)</label>', page))
+    return {labels[id]: bool(checked) for checked, id in found}
+
+
+def choose(browser: FlaskClient, account: str, *numbers: object) -> TestResponse:
+    token = token_in(browser.get(PAGE).text)
+    return browser.post(f"{PAGE}/{account}/choose", data={"csrf_token": token, "chosen": list(numbers)})
+
+
+def test_bo_chooses_which_calendars_of_the_account_count(app: Flask, open: Desk, account: str) -> None:
+    browser = bo_signed_in(open)
+    page = browser.get(PAGE).text
+    assert "It blocks nothing until it is chosen which of its calendars count." in page
+    assert "Which of these say when Bo Andersen is busy?" in page
+    assert boxes(page) == {"Choir &amp; &lt;b&gt;Co&lt;/b&gt;": True, "Birthdays": False, "Work": True}
+    assert "dav.example/" not in page
+    done = choose(browser, account, 0, 2)
+    assert (done.status_code, done.headers["Location"]) == (303, f"{PAGE}?done=chosen")
+    page = browser.get(f"{PAGE}?done=chosen").text
+    assert "They are read within a minute" in page
+    assert "<b>Choir &amp; &lt;b&gt;Co&lt;/b&gt;</b>" in page
+    assert "Birthdays" not in page
+    assert "hush-hush" not in page
+    assert len(rows(app)) == 2
+    assert choose(browser, account, 0).status_code == 404
+
+
+def test_a_choice_that_can_not_be_taken_is_told_beside_it_and_its_ticks_stay(
+    app: Flask, open: Desk, make: Make, bo: int, account: str
+) -> None:
+    browser = bo_signed_in(open)
+    answer = choose(browser, account)
+    assert answer.status_code == 422
+    assert "<title>Error:" in answer.text
+    said = "Choose at least one calendar, or remove the account"
+    assert re.search(rf'href="#choice-{account}">{said}', answer.text)
+    assert re.search(rf'id="choice-{account}-error">.*{said}', answer.text)
+    assert set(boxes(answer.text).values()) == {False}
+    with app.app_context():
+        for n in range(actions.MOST - 1):
+            actions.add(make.elm, bo, Place(f"{ADDRESS}?{n}"), by=Caller("staff", 1, "owner"), now=make.now)
+    answer = choose(browser, account, 1, 2)
+    assert answer.status_code == 422
+    assert "There may be no more than 5 calendars" in answer.text
+    assert list(boxes(answer.text).values()) == [False, True, True]
+    for odd in (7, -1, "x"):
+        assert choose(browser, account, odd).status_code == 422
+    assert len(rows(app)) == actions.MOST
+    other = press(browser, PAGE, practitioner="bo", url="wrong")  # another form's error leaves the ticks alone
+    assert list(boxes(other.text).values()) == [True, False, True]
+
+
+def test_only_who_keeps_the_account_sees_its_names_and_chooses(
+    app: Flask, open: Desk, make: Make, bo: int, account: str
+) -> None:
+    owner, desk = open.signed_in("o@elm.example", role="owner"), open.signed_in()
+    dee = open.signed_in("dee@elm.example", role="practitioner")
+    oak = open.signed_in("owner@oak.example", role="owner", oak=True)
+    calendar = entered(app, make, bo).public_id
+    for stranger in (desk, dee):
+        page = stranger.get(PAGE).text
+        assert "It blocks nothing until it is chosen" in page
+        assert not any(name in page for name in ("Work", "Choir", "Birthdays", "/choose"))
+        assert choose(stranger, account, 0).status_code == 404
+    token = token_in(oak.get("/desk/oak/calendars").text)
+    sent = {"csrf_token": token, "chosen": "0"}
+    assert oak.post(f"/desk/oak/calendars/{account}/choose", data=sent).status_code == 404
+    assert choose(owner, calendar, 0).status_code == 404  # is no account
+    assert choose(owner, account, 2).status_code == 303
+    assert "Work" in owner.get(PAGE).text
+    assert "Work" in bo_signed_in(open).get(PAGE).text
+    for stranger in (desk, dee):
+        assert "dav.example" in stranger.get(PAGE).text
+        assert "Work" not in stranger.get(PAGE).text
+
+
+def test_the_desk_is_told_that_a_choice_is_waited_for_and_of_no_failure(open: Desk, account: str) -> None:
+    desk = open.signed_in()
+    for board in (BOARD, f"{BOARD}&view=list", f"{BOARD}&view=rooms", "/desk/elm/board?on=2027-01-11"):
+        page = desk.get(board).text
+        assert "Bo Andersen’s own calendars: choose which of them count" in page, board
+        assert "never read" not in page
+    page = desk.get(PAGE).text
+    assert "Nobody looks at it" not in page
+    tag = {"If-None-Match": desk.get("/desk/elm/board").headers["ETag"]}
+    assert desk.get("/desk/elm/board", headers=tag).status_code == 304
+    assert choose(bo_signed_in(open), account, 0).status_code == 303
+    assert "choose which of them count" not in desk.get("/desk/elm/board", headers=tag).text
+
+
+def test_the_page_stands_with_what_does_not_open_any_more(
+    app: Flask, open: Desk, make: Make, bo: int, account: str
+) -> None:
+    entered(app, make, bo)
+    other_key = base64.b64encode(b"x" * 32).decode()
+    app.config["SETTINGS"] = app.config["SETTINGS"].model_copy(update={"field_key": other_key})
+    browser = bo_signed_in(open)
+    page = browser.get(PAGE).text
+    assert "can’t be decrypted any more. Remove it and enter it again." in page
+    assert "/choose" not in page
+    assert choose(browser, account, 0).status_code == 404
+    assert press(browser, PAGE, practitioner="bo", url=f"{ADDRESS}?new").status_code == 303
+    assert press(browser, PAGE, to=f"{PAGE}/{account}/remove").status_code == 303
+    assert len(rows(app)) == 2
 
 
 def test_every_fault_has_words_and_none_has_an_address(app: Flask) -> None:

@@ -1,6 +1,7 @@
 """Practitioners' own calendars elsewhere, whose busy times block theirs: how they are read, adding and removing them.
 
-Everybody at the desk sees how old the busy times are. Owners add and remove for all, practitioners for themselves.
+Everybody at the desk sees how old the busy times are. Owners add and remove for all, practitioners for themselves, and
+they alone see what the calendars of an account are called.
 What is left of a practitioner who has left is the owners' to remove.
 """
 
@@ -15,8 +16,9 @@ from flask import g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext, ngettext
-from wtforms import PasswordField, StringField
+from wtforms import PasswordField, SelectMultipleField, StringField
 from wtforms.validators import InputRequired, Length
+from wtforms.widgets import CheckboxInput
 
 from booking.actions import outside as actions
 from booking.domain.errors import Invalid, NotFound
@@ -51,13 +53,30 @@ class CalendarForm(Form):
         return Place(self.url.data or "", self.user.data or "", (self.password.data or "") if self.user.data else "")
 
 
+class ChoiceForm(Form):
+    """Which calendars of an account count: by number, for their addresses are secret."""
+
+    chosen = SelectMultipleField(coerce=int, option_widget=CheckboxInput())
+
+
+def _choice(account: OutsideCalendar, *, sent: bool = False) -> ChoiceForm:
+    """The form for an account, as it was sent or with those ticked that its server counts."""
+    found = outside.choices_of(account)
+    form = ChoiceForm({"chosen": [number for number, one in enumerate(found) if one.counts]}, sent=sent)
+    form.chosen.id = f"choice-{account.public_id}"
+    form.chosen.choices = [(number, one.name) for number, one in enumerate(found)]
+    return form
+
+
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """One calendar as the page tells of it."""
+    """One calendar as the page tells of it, or an account with the form to choose from it."""
 
     id: str
     host: str
     read: str
+    name: str = ""
+    choice: ChoiceForm | None = None
     trouble: str = ""
     unread: str = ""
 
@@ -99,6 +118,23 @@ def add_calendar() -> ResponseReturnValue:
     return redirect(url_for("desk.calendars", done="added"), 303)
 
 
+@blueprint.post("/desk/<clinic>/calendars/<id>/choose")
+@allow("staff", *READERS)
+def choose_calendars(id: str) -> ResponseReturnValue:
+    account = outside.get(g.clinic.id, id)
+    form = _choice(account, sent=True)
+    if not form.chosen.choices or not _may_keep(account.actor_id):
+        raise NotFound
+    if not form.validate():
+        return _page(choosing={id: form}), 422
+    try:
+        actions.choose(g.clinic.id, id, form.chosen.data or (), by=g.caller, now=g.now)
+    except Invalid as refusal:
+        form.chosen.errors = (_refusal_words(refusal.faults["url"]),)
+        return _page(choosing={id: form}), 422
+    return redirect(url_for("desk.calendars", done="chosen"), 303)
+
+
 @blueprint.post("/desk/<clinic>/calendars/<id>/remove")
 @allow("staff", *READERS)
 def remove_calendar(id: str) -> ResponseReturnValue:
@@ -111,7 +147,9 @@ def remove_calendar(id: str) -> ResponseReturnValue:
 
 def troubles() -> list[State]:
     """The calendars of which the desk has to know something."""
-    return [state for state in outside.states(g.clinic.id) if state.unread or state.is_to_warn_of(g.now)]
+    return [
+        state for state in outside.states(g.clinic.id) if state.unread or state.is_waiting or state.is_to_warn_of(g.now)
+    ]
 
 
 def warnings(torn: int = 0) -> list[str]:
@@ -119,6 +157,8 @@ def warnings(torn: int = 0) -> list[str]:
     found = [ngettext("%(num)s visit at a busy time", "%(num)s visits at busy times", torn)] if torn else []
     for state in troubles():
         name = state.practitioner
+        if state.is_waiting:
+            found.append(_("%(name)s’s own calendars: choose which of them count", name=name))
         if state.is_to_warn_of(g.now):
             when = state.read_at and _when(state.read_at)
             found.append(
@@ -138,28 +178,27 @@ def warnings(torn: int = 0) -> list[str]:
     return found
 
 
-def _page(sent: Mapping[str, CalendarForm] | None = None) -> str:
-    """The page; with the form that was sent for a practitioner, if it could not be taken."""
+def _page(adding: Mapping[str, CalendarForm] | None = None, choosing: Mapping[str, ChoiceForm] | None = None) -> str:
+    """The page; with the form that was sent for a practitioner or an account, if it could not be taken."""
+    adding, choosing = adding or {}, choosing or {}
     by_owner: dict[int, list[OutsideCalendar]] = {}
     for calendar in outside.of_clinic(g.clinic.id):
         by_owner.setdefault(calendar.actor_id, []).append(calendar)
     done = {
         "added": _("The calendar is entered. It is read within a minute."),
+        "chosen": _("The calendars are entered. They are read within a minute."),
         "removed": _("The calendar is removed. Its busy times block nothing any more."),
     }
-    people = [
-        Person(
-            one.slug,
-            one.name,
-            [_shown(calendar) for calendar in by_owner.get(one.id, ())],
-            ((sent or {}).get(one.slug) or CalendarForm(sent=False)).of(one.slug) if _may_keep(one.id) else None,
-        )
-        for one in _practitioners()
-    ]
+    people = []
+    for one in _practitioners():
+        may_keep, there = _may_keep(one.id), by_owner.get(one.id, ())
+        shown = [_shown(calendar, choosing.get(calendar.public_id), is_kept=may_keep) for calendar in there]
+        form = (adding.get(one.slug) or CalendarForm(sent=False)).of(one.slug) if may_keep else None
+        people.append(Person(one.slug, one.name, shown, form))
     return render_template(
         "desk/calendars.html",
         people=[one for one in people if one.calendars or one.form] + (_left() if _is_owner() else []),
-        wrong=next(iter((sent or {}).values()), None),
+        wrong=next(iter([*adding.values(), *choosing.values()]), None),
         clashes=outside.clashes(g.clinic.id, g.now),
         done=done.get(request.args.get("done", "")),
     )
@@ -174,7 +213,7 @@ def _left() -> list[Person]:
     found: dict[int, Person] = {}
     for one, calendar in outside.of_those_who_left(g.clinic.id):
         person = found.setdefault(one.id, Person(one.slug, one.name, [], None, has_left=True))
-        person.calendars.append(Calendar(calendar.public_id, calendar.host, _("It is not read.")))
+        person.calendars.append(Calendar(calendar.public_id, calendar.host, _("It is not read."), _name(calendar)))
     return list(found.values())
 
 
@@ -197,8 +236,18 @@ def _keeper_of(slug: str) -> Actor:
     return found
 
 
-def _shown(calendar: OutsideCalendar) -> Calendar:
+def _name(calendar: OutsideCalendar) -> str:
+    place = outside.opened(calendar)
+    return place.name if place else ""
+
+
+def _shown(calendar: OutsideCalendar, sent: ChoiceForm | None, *, is_kept: bool) -> Calendar:
+    """What the reader is told of a calendar; its name only if it is theirs to keep."""
     facts: dict[str, Any] = {"id": calendar.public_id, "host": calendar.host}
+    if calendar.choices is not None:
+        return _account(facts, sent or _choice(calendar), is_kept=is_kept)
+    if is_kept:
+        facts["name"] = _name(calendar)
     if calendar.read_at is None:
         facts["read"] = _("Not read yet, so it blocks nothing.")
     else:
@@ -217,6 +266,16 @@ def _shown(calendar: OutsideCalendar) -> Calendar:
     return Calendar(**facts)
 
 
+def _account(facts: dict[str, Any], form: ChoiceForm, *, is_kept: bool) -> Calendar:
+    facts["read"] = _("This is an account with several calendars.")
+    if not form.chosen.choices:
+        facts["trouble"] = _("What was found there can’t be decrypted any more. Remove it and enter it again.")
+    else:
+        facts["trouble"] = _("It blocks nothing until it is chosen which of its calendars count.")
+        facts["choice"] = form if is_kept else None
+    return Calendar(**facts)
+
+
 def _when(at: datetime) -> str:
     home = zone(g.clinic.id)
     return _("%(day)s, %(time)s", day=i18n.short_day(at, home), time=i18n.clock(at, home))
@@ -227,7 +286,9 @@ def _refusal_words(code: str) -> str:
         case "known":
             return _("This calendar is there already")
         case "many":
-            return _("There are %(count)s calendars already. Remove one first", count=actions.MOST)
+            return _("There may be no more than %(count)s calendars. Remove one first", count=actions.MOST)
+        case "none":
+            return _("Choose at least one calendar, or remove the account")
     return fault_words(Fault(code))
 
 
@@ -245,7 +306,10 @@ def fault_words(fault: Fault) -> str:
         case Fault.CERTIFICATE:
             return _("There is no secure connection: the server can’t prove that it is the right one.")
         case Fault.DENIED:
-            return _("The server lets nobody in with this address, name and password.")
+            return _(
+                "The server lets nobody in with this address, name and password. Some want an app password, "
+                "not the usual one."
+            )
         case Fault.GONE:
             return _("There is no calendar at this address.")
         case Fault.STATUS:
@@ -253,6 +317,9 @@ def fault_words(fault: Fault) -> str:
         case Fault.TOO_LARGE:
             return _("The calendar is too large.")
         case Fault.NO_CALENDAR:
-            return _("What is there is no calendar that can be understood.")
+            return _(
+                "What is there is no calendar that can be understood, nor an account that has one. "
+                "Below it says where the address is found."
+            )
         case Fault.TOO_MUCH:
             return _("Its events repeat more than can be worked out.")

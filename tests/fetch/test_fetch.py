@@ -21,88 +21,16 @@ from icalendar import Calendar
 
 from booking import fetch
 from booking.domain.outside import Fault, Unreadable
-from booking.fetch import Fetched, Source, origin
+from booking.fetch import Fetched, Source, asking, origin
 from tests.servers import caldav as caldav_server
 from tests.servers import https
 from tests.servers.https import Authority, Request, Server, answer
+from tests.servers.internet import PUBLIC, Internet
 
 SINCE = datetime(2027, 1, 11, tzinfo=UTC)
 UNTIL = SINCE + timedelta(days=60)
 CALENDAR = b"BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//Elm//EN\r\nEND:VCALENDAR\r\n"
-PUBLIC = "93.184.215.14"  # never reached: see `internet`
-OTHER = "93.184.215.15"
 SECRET = "/private-0123456789/basic.ics"
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("authority"))
-
-
-@pytest.fixture(scope="module")
-def certificate(authority: Authority) -> Path:
-    return authority.certificate("localhost", "cal.example", "other.example")
-
-
-@pytest.fixture(autouse=True)
-def trust(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SSL_CERT_FILE", str(authority.path))
-
-
-@pytest.fixture
-def server(certificate: Path) -> Iterator[Server]:
-    with https.running(certificate) as server:
-        yield server
-
-
-@pytest.fixture
-def other(certificate: Path) -> Iterator[Server]:
-    with https.running(certificate) as server:
-        yield server
-
-
-class Internet:
-    """The open internet on this machine: what its names resolve to, and who listens on port 443 of its addresses."""
-
-    def __init__(self) -> None:
-        self.names: dict[str, list[list[str]]] = {}  # the answers in turn, the last one again and again
-        self.listening: dict[str, int] = {}  # the port on loopback
-        self.asked: list[str] = []
-        self.connected: list[str] = []
-
-
-@pytest.fixture
-def internet(monkeypatch: pytest.MonkeyPatch, server: Server, other: Server) -> Internet:
-    """cal.example is `server` and other.example is `other`, each at a public address.
-
-    A test can't have a public address, so the last step of a connection is bent to loopback, and only that one.
-    """
-    internet = Internet()
-    internet.names = {"cal.example": [[PUBLIC]], "other.example": [[OTHER]]}
-    internet.listening = {PUBLIC: server.port, OTHER: other.port}
-    connect = socket.socket.connect
-
-    def getaddrinfo(host: str, port: int, **_: Any) -> list[Any]:
-        internet.asked.append(host)
-        answers = internet.names.get(host, [[host]])
-        found = answers.pop(0) if len(answers) > 1 else answers[0]
-        return [
-            (socket.AF_INET6, socket.SOCK_STREAM, 6, "", (address, port, 0, 0))
-            if ":" in address
-            else (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))
-            for address in found
-        ]
-
-    def bent(connection: socket.socket, address: Any) -> None:
-        internet.connected.append(address[0])
-        assert address[1] == 443
-        if address[0] not in internet.listening:
-            raise ConnectionRefusedError
-        connect(connection, ("127.0.0.1", internet.listening[address[0]]))
-
-    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-    monkeypatch.setattr(socket.socket, "connect", bent)
-    return internet
 
 
 def fetched(url: str, user: str = "", password: str = "", **more: Any) -> Fetched | None:
@@ -206,7 +134,7 @@ def test_an_answer_that_is_no_calendar_says_why(content: bytes, expected: Fault,
 
 @pytest.mark.parametrize("limit", ["READ", "TOTAL"])
 def test_a_silent_server_is_left(limit: str, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetch, limit, 0.2)
+    monkeypatch.setattr(asking, limit, 0.2)
     server.answers["/"] = lambda _: _dripping(b"H", pause=1.5)
     started = time.monotonic()
     assert fault(server.origin, allowed=[server.origin]) == Fault.SILENT
@@ -214,7 +142,7 @@ def test_a_silent_server_is_left(limit: str, server: Server, monkeypatch: pytest
 
 
 def test_nobody_is_asked_when_the_time_is_up(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetch, "TOTAL", 0)
+    monkeypatch.setattr(asking, "TOTAL", 0)
     assert fault(server.origin, allowed=[server.origin]) == Fault.SILENT
     assert server.requests == []
 
@@ -223,7 +151,7 @@ def test_nobody_is_asked_when_the_time_is_up(server: Server, monkeypatch: pytest
 def test_a_server_that_drips_is_left_when_the_time_is_up(
     body: bytes, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetch, "TOTAL", 0.5)
+    monkeypatch.setattr(asking, "TOTAL", 0.5)
     start = b"HTTP/1.1 200 OK\r\n" + (b"\r\n" if body else b"")  # in the middle of a header, or of the body
     server.answers["/"] = lambda _: _dripping(start + (body or b"X-Long: ") * 40, pause=0.05)
     started = time.monotonic()
@@ -238,7 +166,7 @@ def _dripping(content: bytes, *, pause: float) -> Iterator[bytes]:
 
 
 def test_a_server_that_never_finishes_its_greeting_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetch, "CONNECT", 0.2)
+    monkeypatch.setattr(asking, "CONNECT", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         there = f"https://127.0.0.1:{silent.getsockname()[1]}"
         assert fault(there, allowed=[there]) == Fault.SILENT
@@ -268,8 +196,8 @@ def test_nobody_there_is_silence() -> None:
 def test_a_calendar_may_be_as_large_as_the_limit_and_no_larger(
     packing: str, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetch, "MOST", 4 * fetch.HEADERS)
-    largest = CALENDAR + random.Random(0).randbytes(fetch.MOST - len(CALENDAR))
+    monkeypatch.setattr(asking, "MOST", 4 * asking.HEADERS)
+    largest = CALENDAR + random.Random(0).randbytes(asking.MOST - len(CALENDAR))
     for path, body in (("/fits", largest), ("/too-large", largest + b" ")):
         sent = gzip.compress(body) if packing else body
         chunks = b"%x\r\n%s\r\n0\r\n\r\n" % (len(sent), sent)
@@ -280,14 +208,14 @@ def test_a_calendar_may_be_as_large_as_the_limit_and_no_larger(
 
 
 def test_a_bomb_is_not_unpacked_past_the_limit(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetch, "MOST", 1024 * 1024)
+    monkeypatch.setattr(asking, "MOST", 1024 * 1024)
     bomb = gzip.compress(bytes(200 * 1024 * 1024), compresslevel=1)
-    assert len(bomb) < fetch.MOST
+    assert len(bomb) < asking.MOST
     server.answers["/"] = answer(200, bomb, Content_Encoding="gzip")
     tracemalloc.start()
     try:
         assert fault(server.origin, allowed=[server.origin]) == Fault.TOO_LARGE
-        assert tracemalloc.get_traced_memory()[1] < 8 * fetch.MOST
+        assert tracemalloc.get_traced_memory()[1] < 8 * asking.MOST
     finally:
         tracemalloc.stop()
 
@@ -433,7 +361,7 @@ def test_a_number_is_known_in_every_spelling_the_resolver_knows(host: str) -> No
 
 @pytest.mark.parametrize("address", ["8.8.8.8", "2606:2800:21f:cb07:6820:80da:af6b:8b2c", "64:ff9b::808:808"])
 def test_public_addresses_are_known(address: str) -> None:
-    assert fetch.is_public(ip_address(address))
+    assert asking.is_public(ip_address(address))
 
 
 def test_a_name_with_one_private_address_is_refused(internet: Internet) -> None:
@@ -492,7 +420,7 @@ def test_redirects_are_followed(status: int, internet: Internet, server: Server,
 def test_redirects_end(server: Server) -> None:
     server.answers["/"] = answer(302, Location="/")
     assert fault(server.origin, allowed=[server.origin]) == Fault.STATUS
-    assert len(server.requests) == 1 + fetch.REDIRECTS
+    assert len(server.requests) == 1 + asking.REDIRECTS
 
 
 @pytest.mark.parametrize(
@@ -553,12 +481,6 @@ def event(uid: str, start: str, rule: str = "") -> str:
         "",
     ]
     return "\r\n".join(lines)
-
-
-@pytest.fixture(scope="module")
-def caldav(certificate: Path) -> Iterator[caldav_server.Server]:
-    with caldav_server.running(certificate) as server:
-        yield server
 
 
 def test_a_caldav_calendar_gives_what_lies_between_the_instants(caldav: caldav_server.Server) -> None:

@@ -1,14 +1,13 @@
-"""Calendars of other servers, by HTTPS: a file, or what a CalDAV calendar has between two instants.
+"""Asking other servers, by HTTPS: the only way out for addresses that people have typed in.
 
-The addresses are typed in by people, so what may be reached is narrow: https on port 443 of a public address, or an
-origin that the operator has listed. A name is looked up once, every address it has must be public, and the connection
-goes to one of those; a redirect is judged the same way. An address is often a secret in itself: neither it nor
-anything of an answer is logged or stands in an error.
+What may be reached is narrow: https on port 443 of a public address, or an origin that the operator has listed. A name
+is looked up once, every address it has must be public, and the connection goes to one of those; a redirect is judged
+the same way. An address is often a secret in itself: neither it nor anything of an answer is logged or stands in an
+error.
 """
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import gzip
 import http.client
@@ -18,18 +17,14 @@ import socket
 import ssl
 import time
 import zlib
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from email.message import Message
-from functools import partial
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
-from xml.etree.ElementTree import ParseError
 
 import idna
-from defusedxml.ElementTree import DefusedXMLParser
 
 from booking.domain.outside import Fault, Unreadable
 
@@ -42,115 +37,15 @@ REDIRECTS = 3
 
 PORTS = {"http": 80, "https": 443}
 MOVED = (301, 302, 303, 307, 308)
-# How servers answer a REPORT that know files only: some by a method of theirs that they take it for (200), web
-# frameworks by 404. Also of a CalDAV server that refuses, asking for the file is harmless and has the better answer.
-NO_CALDAV = (200, 400, 403, 404, 405, 410, 415, 501)
-
 HOST_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*", re.ASCII)
 GLOBAL_UNICAST = IPv6Network("2000::/3")  # Python takes more for global: mapped, compatible and site-local addresses
 NAT64 = IPv6Network("64:ff9b::/96")  # how a machine without IPv4 reaches the address in its last four bytes
-
-# RFC 4791, 7.8: whole objects with an event that meets the time range, recurrences counted.
-QUERY = """\
-<?xml version="1.0" encoding="utf-8"?>
-<C:calendar-query xmlns:D="DAV:" xmlns:C="urn:ietf:params:xml:ns:caldav"><D:prop><C:calendar-data/></D:prop>
-<C:filter><C:comp-filter name="VCALENDAR"><C:comp-filter name="VEVENT">
-<C:time-range start="{since:%Y%m%dT%H%M%SZ}" end="{until:%Y%m%dT%H%M%SZ}"/>
-</C:comp-filter></C:comp-filter></C:filter></C:calendar-query>
-"""
-TYPE = b"""\
-<?xml version="1.0" encoding="utf-8"?>
-<D:propfind xmlns:D="DAV:"><D:prop><D:resourcetype/></D:prop></D:propfind>
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where a calendar is."""
-
-    url: str  # https://; webcal:// is taken as https://
-    user: str = ""  # with one it is asked as CalDAV; a server that doesn't speak it is asked for the file
-    password: str = field(default="", repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """What a calendar has."""
-
-    calendars: tuple[bytes, ...]  # iCalendar objects as they came, each beginning BEGIN:VCALENDAR
-    etag: str = ""  # of the file, to ask by next time; empty for CalDAV
-    modified: str = ""  # its Last-Modified, likewise
-
-
-def origin(url: str, allowed: Collection[str] = ()) -> str:
-    """The origin of an address that may be asked: "https://host", or "https://host:8443" if that is in `allowed`.
-
-    No name is looked up, so the address may still turn out to be a private one.
-    Raises Unreadable, for ADDRESS, or for PRIVATE if the host is a private address itself.
-    """
-    return _place(url, allowed).origin
-
-
-def fetch(
-    source: Source,
-    *,
-    since: datetime,
-    until: datetime,
-    allowed: Collection[str] = (),
-    etag: str = "",
-    modified: str = "",
-) -> Fetched | None:
-    """The calendar; None when the server says that the file of `etag` and `modified` has not changed.
-
-    CalDAV gives the objects with an event between the two aware instants, a file gives all it has. `allowed` are
-    origins that may be private, http:// or on another port. Raises Unreadable.
-    """
-    ask = partial(_ask, url=source.url, allowed=allowed, deadline=time.monotonic() + TOTAL)
-    headers = {"User-Agent": "clinic-booking", "Accept-Encoding": "gzip", "Connection": "close"}
-    if source.user:
-        login = base64.b64encode(f"{source.user}:{source.password}".encode()).decode()
-        headers["Authorization"] = f"Basic {login}"
-        objects = _queried(ask, headers, since=since.astimezone(UTC), until=until.astimezone(UTC))
-        if objects is not None:
-            return Fetched(objects)
-    headers["Accept"] = "text/calendar, */*;q=0.1"
-    if etag:
-        headers["If-None-Match"] = etag
-    if modified:
-        headers["If-Modified-Since"] = modified
-    answer = ask("GET", headers=headers)
-    if answer.status == 304 and (etag or modified):
-        return None
-    if answer.status != 200:
-        raise Unreadable(_fault(answer.status))
-    return Fetched((_calendar(answer.body),), answer.header("ETag"), answer.header("Last-Modified"))
-
-
-def _queried(
-    ask: Callable[..., _Answer], headers: dict[str, str], *, since: datetime, until: datetime
-) -> tuple[bytes, ...] | None:
-    """The objects of a CalDAV calendar; None from a server that doesn't speak CalDAV. Raises Unreadable."""
-    headers = headers | {"Content-Type": "application/xml; charset=utf-8"}
-    query = QUERY.format(since=since, until=until).encode()
-    answer = ask("REPORT", headers=headers | {"Depth": "1"}, body=query)
-    if answer.status in NO_CALDAV:
-        return None
-    found = _multistatus(answer)
-    if found.is_short:  # what the server failed to deliver is not free
-        raise Unreadable(Fault.STATUS)
-    if not found.objects:
-        # What is no calendar, as the address of an account, may have no events either.
-        answer = ask("PROPFIND", headers=headers | {"Depth": "0"}, body=TYPE)
-        if not _multistatus(answer).is_calendar:
-            raise Unreadable(Fault.NO_CALENDAR)
-    return tuple(_calendar(one.encode()) for one in found.objects)
-
 
 # Addresses
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class Place:
     """An address that may be asked, with the host in its one spelling: lower case, punycode, numbers in full."""
 
     scheme: str
@@ -168,8 +63,12 @@ class _Place:
     def origin(self) -> str:
         return f"{self.scheme}://{self.authority}"
 
+    @property
+    def url(self) -> str:
+        return self.origin + self.target
 
-def _place(url: str, allowed: Collection[str], *, base: str = "") -> _Place:
+
+def placed(url: str, allowed: Collection[str], *, base: str = "") -> Place:
     """The place of a URL, which may be relative to `base`. Raises Unreadable, for ADDRESS or PRIVATE."""
     try:
         place = _parsed(url, base)
@@ -185,7 +84,7 @@ def _place(url: str, allowed: Collection[str], *, base: str = "") -> _Place:
     return place
 
 
-def _parsed(url: str, base: str) -> _Place:
+def _parsed(url: str, base: str) -> Place:
     if not url.isprintable() or " " in url:  # urlsplit would drop line breaks in silence
         raise ValueError
     parts = urlsplit(urljoin(base, url))
@@ -202,7 +101,7 @@ def _parsed(url: str, base: str) -> _Place:
         raise ValueError
     port = PORTS[scheme] if parts.port is None else parts.port
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return _Place(scheme, host, port, quote(target, safe="/?%:@!$&'()*+,;=[]"), trusted=False)
+    return Place(scheme, host, port, quote(target, safe="/?%:@!$&'()*+,;=[]"), trusted=False)
 
 
 def _literal(host: str) -> IPv4Address | IPv6Address | None:
@@ -231,10 +130,12 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
+class Answer:
     status: int
     headers: Message
     body: bytes  # of 200 and 207 only
+    place: Place  # where it came from, at the end of the redirects
+    is_to_login: bool  # the login got there
 
     def header(self, name: str) -> str:
         """A header's value, empty if it is none that could be kept and sent again."""
@@ -275,7 +176,7 @@ class _Wire(io.RawIOBase):
         """Nothing: http.client closes the connection before it has read an answer that ends with it."""
 
 
-def _ask(
+def ask(
     method: str,
     *,
     url: str,
@@ -283,22 +184,39 @@ def _ask(
     body: bytes | None = None,
     allowed: Collection[str],
     deadline: float,
-) -> _Answer:
+) -> Answer:
     """The answer at the end of the redirects. The login is for the first origin only. Raises Unreadable."""
-    place = _place(url, allowed)
+    place = placed(url, allowed)
     for _ in range(1 + REDIRECTS):
         answer = _exchange(method, place, headers, body, deadline=deadline)
         location = answer.headers.get("Location")
         if answer.status not in MOVED or not location:
             return answer
-        there = _place(location, allowed, base=place.origin + place.target)
+        there = placed(location, allowed, base=place.url)
         if there.origin != place.origin:
             headers = {name: value for name, value in headers.items() if name != "Authorization"}
         place = there
     raise Unreadable(Fault.STATUS)
 
 
-def _exchange(method: str, place: _Place, headers: dict[str, str], body: bytes | None, *, deadline: float) -> _Answer:
+def named(href: str, answer: Answer, allowed: Collection[str]) -> str | None:
+    """The URL that an answer to the login names, to go there with it; None if it must not, or if nobody may ask there.
+
+    A redirect loses the login where it leads to another origin: a page that forwards to anywhere must not give it away.
+    But accounts are spread over hosts (iCloud's begin at caldav.icloud.com and have their calendars at
+    p42-caldav.icloud.com), and a server that was given the login and says in its own words where the account goes on
+    could as well use the login itself. Then it is not sent in the clear.
+    """
+    assert answer.is_to_login
+    try:
+        there = placed(href, allowed, base=answer.place.url)
+    except Unreadable:
+        return None
+    is_weaker = answer.place.scheme == "https" and there.scheme == "http"
+    return None if is_weaker else there.url
+
+
+def _exchange(method: str, place: Place, headers: dict[str, str], body: bytes | None, *, deadline: float) -> Answer:
     """One request and its answer. Raises Unreadable."""
     try:
         with _connection(place, deadline) as connection:
@@ -308,14 +226,15 @@ def _exchange(method: str, place: _Place, headers: dict[str, str], body: bytes |
             asking.request(method, place.target, body, headers | {"Host": place.authority})
             answer = asking.getresponse()
             wire.may_read = 2 * MOST  # chunks have overhead
-            return _Answer(answer.status, answer.headers, _body(answer) if answer.status in (200, 207) else b"")
+            said = _body(answer) if answer.status in (200, 207) else b""
+            return Answer(answer.status, answer.headers, said, place, "Authorization" in headers)
     except (OSError, http.client.IncompleteRead):
         raise Unreadable(Fault.SILENT) from None
     except http.client.HTTPException:
         raise Unreadable(Fault.STATUS) from None
 
 
-def _connection(place: _Place, deadline: float) -> socket.socket:
+def _connection(place: Place, deadline: float) -> socket.socket:
     """A connection to the place, encrypted if it is https. Raises OSError and Unreadable."""
     connection = _connected(_addresses(place), deadline)
     if place.scheme == "http":
@@ -331,7 +250,7 @@ def _connection(place: _Place, deadline: float) -> socket.socket:
         raise Unreadable(Fault.CERTIFICATE) from None
 
 
-def _addresses(place: _Place) -> list[tuple[socket.AddressFamily, Any]]:
+def _addresses(place: Place) -> list[tuple[socket.AddressFamily, Any]]:
     """The socket addresses of the place: looked up once, and used as they are. Raises Unreadable."""
     try:
         found = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
@@ -384,88 +303,10 @@ def _body(answer: http.client.HTTPResponse) -> bytes:
     return body
 
 
-# Answers
-
-
-def _fault(status: int) -> Fault:
+def fault_of(status: int) -> Fault:
+    """What an answer of that status means, which is none of those that were hoped for."""
     if status in (401, 403):
         return Fault.DENIED
     if status in (404, 410):
         return Fault.GONE
     return Fault.STATUS
-
-
-def _calendar(body: bytes) -> bytes:
-    """The body without what may stand in front of a calendar. Raises Unreadable for anything else, as a login page."""
-    body = body.removeprefix(b"\xef\xbb\xbf").lstrip()
-    if body[:15].upper() != b"BEGIN:VCALENDAR":
-        raise Unreadable(Fault.NO_CALENDAR)
-    return body
-
-
-def _multistatus(answer: _Answer) -> _Multistatus:
-    """What an answer of CalDAV says. Raises Unreadable."""
-    if answer.status != 207:
-        raise Unreadable(_fault(answer.status))
-    found = _Multistatus()
-    parser = DefusedXMLParser(target=found, forbid_dtd=True)
-    try:
-        parser.feed(answer.body)
-        parser.close()
-    except (ParseError, ValueError, LookupError):  # what is forbidden is a ValueError, as is an unknown encoding
-        raise Unreadable(Fault.NO_CALENDAR) from None
-    return found
-
-
-class _Multistatus:
-    """A multistatus (RFC 4918, 13), of which what counts is taken as it comes by: a tree would be far larger."""
-
-    def __init__(self) -> None:
-        self.objects: list[str] = []  # each calendar-data that there is
-        self.is_short = False  # a row has no calendar-data, and not because its object is gone
-        self.is_calendar = False
-        self.pending: list[str] = []  # the calendar-data of the propstat whose status is still to come
-        self.is_answered = False  # of this row: what became of its calendar-data is known
-        self.statuses: list[str] = []  # of this row, and behind it of the propstat that is open
-        self.text: list[str] = []
-
-    def start(self, tag: str, _attributes: dict[str, str]) -> None:
-        if not self.statuses and tag != "{DAV:}multistatus":
-            raise Unreadable(Fault.NO_CALENDAR)
-        if not self.statuses or tag in ("{DAV:}response", "{DAV:}propstat"):
-            self.statuses.append("")
-        self.text = []
-
-    def data(self, text: str) -> None:
-        self.text.append(text)
-
-    def end(self, tag: str) -> None:
-        text, self.text = "".join(self.text), []
-        if tag == "{urn:ietf:params:xml:ns:caldav}calendar":  # in a resourcetype
-            self.is_calendar = True
-        elif tag == "{urn:ietf:params:xml:ns:caldav}calendar-data":
-            self.pending.append(text)
-        elif tag == "{DAV:}status":
-            self.statuses[-1] = "".join(text.split()[1:2])  # of "HTTP/1.1 200 OK"
-            if self.statuses[-1] == "507":  # the server has left objects out (RFC 4791, 7.8)
-                raise Unreadable(Fault.TOO_LARGE)
-        elif tag == "{DAV:}propstat":
-            self._end_propstat(self.statuses.pop())
-        elif tag == "{DAV:}response":
-            self._end_response(self.statuses.pop())
-
-    def _end_propstat(self, status: str) -> None:
-        """Judge the calendar-data of a propstat: 404 is that of the collection itself, or of what was just deleted."""
-        there, self.pending = self.pending, []
-        if not there:
-            return
-        self.is_answered = True
-        if status == "200" and all(text.strip() for text in there):
-            self.objects += there
-        elif status != "404":
-            self.is_short = True
-
-    def _end_response(self, status: str) -> None:
-        if status not in ("", "200", "404") or not (self.is_answered or status == "404"):
-            self.is_short = True
-        self.is_answered = False
