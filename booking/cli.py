@@ -542,7 +542,7 @@ def import_(slug: str, file: Path, check: bool, squeeze: bool, skip_faults: bool
     with _opened():
         clinic_id, now = by_slug(slug).id, clock.now()
         try:
-            found = importing.read(file.read_bytes(), clinic_id)
+            found = importing.read(file.read_bytes(), clinic_id, now=now)
         except Unreadable as error:
             raise click.ClickException(f"{file}: {error}") from None
         for column in found.unread:
@@ -576,8 +576,11 @@ def import_(slug: str, file: Path, check: bool, squeeze: bool, skip_faults: bool
 def _tell_of_rows(file: Path, verdicts: list[Verdict], *, everything: bool) -> None:
     """Row by row what becomes of it: every row, or those only that somebody should look at.
 
-    Of every row it is what was asked for, and goes to standard output as a whole.
+    Of every row it is what was asked for, and goes to standard output as a whole. What is wrong with each time of an
+    event that repeats is said once.
     """
+    from collections import Counter
+
     from booking.domain.moving import HINDERS, Fate
 
     says = {
@@ -589,11 +592,16 @@ def _tell_of_rows(file: Path, verdicts: list[Verdict], *, everything: bool) -> N
         Fate.CLASH: "clash",
         Fate.FAULTY: "fault",
     }
+    wrong = Counter((verdict.line, verdict.faults) for verdict in verdicts if verdict.faults)
     for verdict in verdicts:
+        number = wrong.pop((verdict.line, verdict.faults), 0)
+        if verdict.faults and not number:
+            continue
         is_plain = verdict.fate is Fate.KNOWN or (verdict.fate in (Fate.IMPORTED, Fate.PATIENT) and not verdict.remarks)
         if is_plain and not everything:
             continue
-        why = [*verdict.remarks, *map(str, verdict.faults)]
+        more = [f"and so {number - 1:,} more times"] if number > 1 else []
+        why = [*verdict.remarks, *map(str, verdict.faults), *more]
         line = f"{file}: line {verdict.line}: " + ": ".join(filter(None, (says[verdict.fate], verdict.said)))
         click.echo(f"{line}{': ' if why else ''}{'; '.join(why)}", err=verdict.fate in HINDERS and not everything)
 

@@ -12,9 +12,10 @@ import re
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from booking import apart
 from booking.domain import opening
 from booking.domain.access import new_id, new_reference
 from booking.domain.appointment import OVER, Status, lapses_at
@@ -29,6 +30,7 @@ from booking.domain.moving import (
     Piece,
     Row,
     Stay,
+    Unreadable,
     nearest,
     status_of,
     stay,
@@ -51,6 +53,8 @@ from booking.store.sealed import seal
 
 BATCH = 250  # rows in one transaction: others wait for no longer than that takes
 LONGEST = 24 * 60  # minutes of a visit
+AHEAD = timedelta(days=731)  # two years, in which visits that repeat are taken
+PATIENCE = 600.0  # seconds that reading a calendar may take
 YES, NO = frozenset({"yes", "y", "true", "1", "new"}), frozenset({"", "no", "n", "false", "0", "returning"})
 _START = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\.0+)?\s?(Z|[+-]\d\d:?\d\d)?")
 
@@ -93,14 +97,23 @@ class Verdict:
     understood: Understood | None = None
 
 
-def read(content: bytes, clinic_id: int) -> visits_table.Table:
-    """The rows of a file, CSV or iCalendar. Raises Unreadable."""
+def read(content: bytes, clinic_id: int, *, now: datetime) -> visits_table.Table:
+    """The rows of a file, CSV or iCalendar; of an event that repeats those of the next two years. Raises Unreadable."""
     if not visits_ical.is_calendar(content):
         return visits_table.read(content)
     words = _Words.of(clinic_id, diary.current_plan(clinic_id))
-    rows = visits_ical.read(
-        content, services=[*words.services], practitioners=[*words.practitioners], locations=[*words.locations]
-    )
+    try:
+        rows = apart.run(
+            PATIENCE,
+            visits_ical.read,
+            content,
+            services=[*words.services],
+            practitioners=[*words.practitioners],
+            locations=[*words.locations],
+            until=(now + AHEAD).date(),
+        )
+    except apart.GaveUp:
+        raise Unreadable("it takes too long or too much memory to read: import it in parts") from None
     return visits_table.Table(rows, ())
 
 
@@ -417,7 +430,7 @@ class _Desk:
         return self._visit(row, person, note, faults)
 
     def _visit(self, row: Row, person: Person, note: str, faults: list[Fault]) -> Verdict:
-        remarks: list[str] = []
+        remarks = [row.remark] if row.remark else []
         service = self._service(row, faults)
         who = self._practitioner(row, service, faults)
         location = self._location(row, who, faults)

@@ -1,4 +1,4 @@
-"""Events that repeat: when they take place. What time that takes is `busy`.
+"""Events that repeat: when they take place. What that means to somebody is `busy` and `visits_ical`.
 
 What repeats within an hour is not worked out, but a few hundred bytes can still keep the library busy for hours:
 whoever reads strangers' calendars should do so in a process of its own (`apart`).
@@ -33,6 +33,11 @@ def by_uid(events: Iterable[Event]) -> dict[str, list[Event]]:
 def is_repeated(event: Event) -> bool:
     """Whether it says that it takes place more than once."""
     return "RRULE" in event or "RDATE" in event
+
+
+def is_endless(event: Event) -> bool:
+    """Whether one of its rules has no end."""
+    return any("UNTIL" not in rule and "COUNT" not in rule for rule in values(event, "RRULE"))
 
 
 def is_for_all_later(event: Event) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -14,7 +14,7 @@ from booking.actions import importing
 from booking.actions import visit as day_of
 from booking.domain.access import Caller
 from booking.domain.appointment import Status
-from booking.domain.moving import Fate
+from booking.domain.moving import Fate, Unreadable
 from booking.formats import visits_table
 from booking.store import audit, invariants, patient
 from booking.store import hold as holds
@@ -39,6 +39,17 @@ def imported(make: Make, *rows: str, squeeze: bool = False) -> list[Fate]:
     for batch in importing.batches(verdicts):
         assert importing.write(make.elm, batch, now=make.now) == []
     return [verdict.fate for verdict in verdicts]
+
+
+def taken_over(make: Make, *events: str, now: datetime | None = None) -> Counter[Fate]:
+    """What becomes of a calendar's events when it is imported."""
+    now = now or make.now
+    lines = "".join(f"BEGIN:VEVENT\n{event}\nEND:VEVENT\n" for event in events)
+    content = f"BEGIN:VCALENDAR\nVERSION:2.0\nPRODID:-//Example//EN\n{lines}END:VCALENDAR\n".encode()
+    verdicts = importing.examine(make.elm, importing.read(content, make.elm, now=now).rows, now=now)
+    for batch in importing.batches(verdicts):
+        assert importing.write(make.elm, batch, now=now) == []
+    return Counter(verdict.fate for verdict in verdicts)
 
 
 def counts() -> dict[str, int]:
@@ -96,6 +107,51 @@ def test_visits_and_patients_are_taken_over_once_and_nobody_is_told(app: Flask, 
         assert before["message"] == 0
         assert imported(make, *ROWS) == [Fate.KNOWN] * 7
         assert counts() == before
+
+
+ADA = (
+    "UID:1@other.example\nSUMMARY:Ada Lovelace - visit\nDESCRIPTION:Email: ada@example.com\\nWith: bo\n"
+    "DTSTART;TZID=Europe/London:20261215T090000\nDTEND;TZID=Europe/London:20261215T093000"
+)
+MOVED = (
+    "UID:1@other.example\nRECURRENCE-ID;TZID=Europe/London:20270119T090000\n"
+    "DTSTART;TZID=Europe/London:20270120T110000\nDTEND;TZID=Europe/London:20270120T113000"
+)
+CALLED_OFF = "UID:1@other.example\nRECURRENCE-ID;TZID=Europe/London:20270126T090000\nSTATUS:CANCELLED"
+
+
+@pytest.mark.usefixtures("both_databases")
+def test_an_event_that_repeats_is_its_visits_and_another_export_brings_the_new_ones_only(
+    app: Flask, make: Make
+) -> None:
+    event = (f"{ADA}\nRRULE:FREQ=WEEKLY\nEXDATE;TZID=Europe/London:20270112T090000", MOVED, CALLED_OFF)
+    with app.app_context():
+        number = taken_over(make, *event)[Fate.IMPORTED]
+        found = visits()
+        assert len(found) == number > 100
+        assert {f"{visit.start_time:%a %H:%M}" for visit in found} == {"Tue 09:00", "Wed 11:00"}
+        assert [f"{visit.start_time:%m-%d} {visit.status}" for visit in found[:7]] == [
+            *("12-15 booked", "12-22 booked", "12-29 booked", "01-05 booked"),
+            *("01-20 booked", "01-26 cancelled", "02-02 booked"),
+        ]
+        past = sum(visit.starts_at < make.now for visit in found)
+        assert db.session.scalar(sa.select(sa.func.count(Hold.id))) == number - past - 1
+        assert broken(make) == []
+        before = counts()
+        assert taken_over(make, *event) == {Fate.KNOWN: number}
+        assert counts() == before
+        later = make.now + timedelta(weeks=1)
+        assert taken_over(make, *event, now=later) == {Fate.KNOWN: number, Fate.IMPORTED: 1}
+
+
+def test_a_calendar_that_is_too_much_to_read_is_refused(
+    app: Flask, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importing, "PATIENCE", 1)
+    with app.app_context(), pytest.raises(Unreadable, match="too long"):
+        taken_over(
+            make, *[f"{ADA.replace('UID:1', f'UID:{n}')}\nRRULE:FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30" for n in range(9)]
+        )
 
 
 def test_looking_changes_nothing(app: Flask, make: Make) -> None:
