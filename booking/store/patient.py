@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Mapped, mapped_column
 
 from booking.domain.access import REFERENCE_LENGTH, digest, new_id
@@ -114,14 +115,19 @@ def _row(clinic_id: int, identity: str, person: Person, now: datetime) -> dict[s
     }
 
 
-OF_IDENTITIES = (
-    sa.select(patient.c.identity, patient.c.id, patient.c.merged_into_id)
-    .where(
-        patient.c.clinic_id == sa.bindparam("clinic"),
-        patient.c.identity.in_(sa.bindparam("identities", expanding=True)),
-    )
+def _is_in_list(column: sa.ColumnElement[str], name: str) -> dict[str, sa.ColumnElement[bool]]:
+    """Per database: whether the column's value is in the list of that name."""
+    # A plan that PostgreSQL keeps compares each row with each value of a plain IN.
+    each = sa.func.unnest(sa.bindparam(name, type_=postgresql.ARRAY(sa.Text)))
+    return {"sqlite": column.in_(sa.bindparam(name, expanding=True)), "postgresql": column.in_(sa.select(each))}
+
+
+OF_IDENTITIES = {
+    database: sa.select(patient.c.identity, patient.c.id, patient.c.merged_into_id)
+    .where(patient.c.clinic_id == sa.bindparam("clinic"), is_one)
     .order_by(patient.c.id)
-)
+    for database, is_one in _is_in_list(patient.c.identity, "identities").items()
+}
 ADD_ALL = {
     name: insert.returning(patient.c.id, patient.c.identity) for name, insert in insert_or_ignore(patient).items()
 }
@@ -133,7 +139,7 @@ def find_or_add_all(clinic_id: int, people: Mapping[str, Person], now: datetime)
     Like `find_or_add` for some hundred people at once, but nothing is locked.
     """
     asked = {"clinic": clinic_id, "identities": list(people)}
-    ids = {row.identity: row.merged_into_id or row.id for row in connection().execute(OF_IDENTITIES, asked)}
+    ids = {row.identity: row.merged_into_id or row.id for row in connection().execute(OF_IDENTITIES[dialect()], asked)}
     missing = {identity: person for identity, person in sorted(people.items()) if identity not in ids}
     if not missing:
         return ids
