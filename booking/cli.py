@@ -568,7 +568,10 @@ def import_(slug: str, file: Path, check: bool, squeeze: bool, skip_faults: bool
                 late += importing.write(clinic_id, batch, now=now)
     click.echo(_summary(verdicts, "imported", late=len(late)))
     for verdict in late:
-        click.echo(f"{file}: line {verdict.line}: {verdict.said}: taken meanwhile, not imported", err=True)
+        click.echo(
+            f"{file}: line {verdict.line}: {verdict.said}: its time or its patient was booked meanwhile, not imported",
+            err=True,
+        )
     if late:
         sys.exit(1)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -11,9 +13,11 @@ from flask import Flask
 
 from booking.actions import appointment as appointments
 from booking.actions import importing
+from booking.actions import patient as patients
 from booking.actions import visit as day_of
 from booking.domain.access import Caller
 from booking.domain.appointment import Status
+from booking.domain.errors import BookingError, PatientBusy
 from booking.domain.moving import Fate, Unreadable
 from booking.formats import visits_table
 from booking.store import audit, invariants, patient
@@ -246,6 +250,80 @@ def test_a_visit_that_got_no_time_is_not_written(app: Flask, make: Make, monkeyp
         assert len(visits()) == 3
         assert [verdict.fate for verdict in examined(make, *rows)] == [Fate.KNOWN, Fate.CLASH, Fate.KNOWN]
         assert broken(make) == []
+
+
+QUARTER_PAST = "2027-01-12 10:15,visit,bo,Ada Lovelace,ada@example.com,,,,,,"
+
+
+@pytest.mark.usefixtures("both_databases")
+@pytest.mark.parametrize("phone", [None, "+442079460142"])
+def test_a_patient_who_booked_another_visit_meanwhile_keeps_it(app: Flask, make: Make, phone: str | None) -> None:
+    rows = (QUARTER_PAST, "2027-01-12 11:00,visit,bo,Eve Adams,eve@example.com,,,,,,")
+    with app.app_context():
+        [batch] = importing.batches(examined(make, *rows))
+    make.appointment("Tue 10:00", practitioner="dee", person=make.person(phone=phone))
+    with app.app_context():
+        assert [late.line for late in importing.write(make.elm, batch, now=make.now)] == [2]
+        assert len(visits()) == 2
+        assert [verdict.fate for verdict in examined(make, *rows)] == [Fate.CLASH, Fate.KNOWN]
+        assert imported(make, *rows, squeeze=True) == [Fate.SQUEEZED, Fate.KNOWN]
+        assert broken(make) == []
+
+
+@pytest.mark.usefixtures("both_databases")
+def test_who_is_squeezed_in_is_so_whatever_the_patient_booked_meanwhile(app: Flask, make: Make) -> None:
+    make.appointment("Tue 10:00", person=make.person("Eve Adams"))
+    with app.app_context():
+        [batch] = importing.batches(examined(make, QUARTER_PAST, squeeze=True))
+    make.appointment("Tue 10:00", practitioner="dee")
+    with app.app_context():
+        assert importing.write(make.elm, batch, now=make.now) == []
+        assert len(visits()) == 3
+
+
+@pytest.mark.usefixtures("both_databases")
+def test_a_patient_who_is_being_imported_is_refused_another_visit_then(
+    app: Flask, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make.appointment("Mon 09:00")
+    refused: list[BookingError] = []
+
+    def book() -> None:
+        try:
+            make.appointment("Tue 10:00", practitioner="dee")
+        except BookingError as error:
+            refused.append(error)
+
+    rival = threading.Thread(target=book)
+    add_people = patient.find_or_add_all
+
+    def add_people_while_the_rival_books(*args: Any) -> Any:
+        rival.start()
+        rival.join(0.5)
+        return add_people(*args)
+
+    monkeypatch.setattr(patient, "find_or_add_all", add_people_while_the_rival_books)
+    with app.app_context():
+        assert imported(make, QUARTER_PAST) == [Fate.IMPORTED]
+        rival.join(20)
+        assert [type(error) for error in refused] == [PatientBusy]
+        assert len(visits()) == 2
+
+
+def test_one_person_under_two_contacts_is_in_one_place_at_a_time(app: Flask, make: Make) -> None:
+    rows = (QUARTER_PAST, "2027-01-12 10:00,visit,dee,Ada  LOVELACE,ada@example.com,020 7946 0142,,,,,")
+    with app.app_context():
+        assert [verdict.fate for verdict in examined(make, *rows)] == [Fate.IMPORTED, Fate.CLASH]
+
+
+def test_the_visits_of_a_merged_record_are_the_patients_too(app: Flask, make: Make) -> None:
+    make.appointment("Tue 10:00", practitioner="dee", person=make.person("Ada L"))
+    make.appointment("Mon 09:00")
+    with app.app_context():
+        kept, merged = db.session.scalars(sa.select(Patient.public_id).order_by(Patient.id))
+        patients.merge(make.elm, kept, merged, by=CY, now=make.now)
+        [verdict] = examined(make, QUARTER_PAST)
+        assert (verdict.fate, verdict.remarks) == (Fate.CLASH, ("the patient has another visit then",))
 
 
 def test_who_only_shares_a_tick_gets_no_time_that_was_taken_meanwhile(app: Flask, make: Make) -> None:
