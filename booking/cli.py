@@ -525,6 +525,8 @@ def _chains(slug: str | None, known: set[int]) -> dict[int, str]:
 def import_(slug: str, file: Path, check: bool, squeeze: bool, skip_faults: bool, zone: str | None) -> None:
     """Take visits and patients over from FILE: CSV, or the .ics export of another calendar. Twice is harmless.
 
+    Each time of an event that repeats is a visit, for two years ahead.
+
     The first line of CSV names the columns: start, service, practitioner, name, email, phone, status, note; and where
     they are needed location, new (yes: a first visit) and minutes. A row without start is a patient only. All rows
     are imported or, if one has a fault or clashes with another visit, none. Nobody is told of imported visits.
