@@ -23,7 +23,7 @@ def ready(visits: int, now: datetime, *, ahead: bool) -> Callable[[], None]:
     ).encode()
 
     def take_over() -> None:
-        table = importing.read(content, clinic)
+        table = importing.read(content, clinic, now=now)
         verdicts = importing.examine(clinic, table.rows, now=now)
         assert {verdict.fate for verdict in verdicts} == {Fate.IMPORTED}
         for batch in importing.batches(verdicts):

@@ -508,6 +508,8 @@ def _chains(slug: str | None, known: set[int]) -> dict[int, str]:
 def import_(slug: str, file: Path, check: bool, squeeze: bool, skip_faults: bool, zone: str | None) -> None:
     """Take visits and patients over from FILE: CSV, or the .ics export of another calendar. Twice is harmless.
 
+    Each time of an event that repeats is a visit, for two years ahead.
+
     The first line of CSV names the columns: start, service, practitioner, name, email, phone, status, note; and where
     they are needed location, new (yes: a first visit) and minutes. A row without start is a patient only. All rows
     are imported or, if one has a fault or clashes with another visit, none. Nobody is told of imported visits.
@@ -525,7 +527,7 @@ def import_(slug: str, file: Path, check: bool, squeeze: bool, skip_faults: bool
     with _opened():
         clinic_id, now = by_slug(slug).id, clock.now()
         try:
-            found = importing.read(file.read_bytes(), clinic_id)
+            found = importing.read(file.read_bytes(), clinic_id, now=now)
         except Unreadable as error:
             raise click.ClickException(f"{file}: {error}") from None
         for column in found.unread:
@@ -551,7 +553,10 @@ def import_(slug: str, file: Path, check: bool, squeeze: bool, skip_faults: bool
                 late += importing.write(clinic_id, batch, now=now)
     click.echo(_summary(verdicts, "imported", late=len(late)))
     for verdict in late:
-        click.echo(f"{file}: line {verdict.line}: {verdict.said}: taken meanwhile, not imported", err=True)
+        click.echo(
+            f"{file}: line {verdict.line}: {verdict.said}: its time or its patient was booked meanwhile, not imported",
+            err=True,
+        )
     if late:
         sys.exit(1)
 
@@ -559,8 +564,11 @@ def import_(slug: str, file: Path, check: bool, squeeze: bool, skip_faults: bool
 def _tell_of_rows(file: Path, verdicts: list[Verdict], *, everything: bool) -> None:
     """Row by row what becomes of it: every row, or those only that somebody should look at.
 
-    Of every row it is what was asked for, and goes to standard output as a whole.
+    Of every row it is what was asked for, and goes to standard output as a whole. What is wrong with each time of an
+    event that repeats is said once.
     """
+    from collections import Counter
+
     from booking.domain.moving import HINDERS, Fate
 
     says = {
@@ -572,11 +580,16 @@ def _tell_of_rows(file: Path, verdicts: list[Verdict], *, everything: bool) -> N
         Fate.CLASH: "clash",
         Fate.FAULTY: "fault",
     }
+    wrong = Counter((verdict.line, verdict.faults) for verdict in verdicts if verdict.faults)
     for verdict in verdicts:
+        number = wrong.pop((verdict.line, verdict.faults), 0)
+        if verdict.faults and not number:
+            continue
         is_plain = verdict.fate is Fate.KNOWN or (verdict.fate in (Fate.IMPORTED, Fate.PATIENT) and not verdict.remarks)
         if is_plain and not everything:
             continue
-        why = [*verdict.remarks, *map(str, verdict.faults)]
+        more = [f"and so {number - 1:,} more times"] if number > 1 else []
+        why = [*verdict.remarks, *map(str, verdict.faults), *more]
         line = f"{file}: line {verdict.line}: " + ": ".join(filter(None, (says[verdict.fate], verdict.said)))
         click.echo(f"{line}{': ' if why else ''}{'; '.join(why)}", err=verdict.fate in HINDERS and not everything)
 

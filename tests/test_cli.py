@@ -236,6 +236,27 @@ def test_an_import_is_tried_refused_and_done(booking: Booking, elm: Path, tmp_pa
     assert booking("import", "elm", path, "--zone", "Mars/Base").exit_code == 2
 
 
+def test_an_import_says_where_an_event_that_repeats_was_cut_off_and_what_is_wrong_with_it_once(
+    booking: Booking, elm: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "visits.ics"
+    often = "RRULE:FREQ=WEEKLY\nEND:VEVENT\n"
+    path.write_text(
+        "BEGIN:VCALENDAR\nVERSION:2.0\nPRODID:-//Example//EN\nX-WR-CALNAME:bo\n"
+        f"BEGIN:VEVENT\nUID:1\nDTSTART:20260105T090000Z\nSUMMARY:Visit - Ada Lovelace\n{often}"
+        f"BEGIN:VEVENT\nUID:2\nDTSTART:20260106T090000Z\nSUMMARY:Team meeting\n{often}END:VCALENDAR\n",
+        encoding="utf-8",
+    )
+    *visits, cut, meeting, summary = booking("import", "elm", path, "--check").stdout.splitlines()
+    assert len(visits) > 100
+    assert visits[0].startswith(f"{path}: line 5: imported: 2026-01-05 09:00 visit, bo")
+    assert f"{path}: line 5: imported: " in cut
+    assert "goes on repeating: taken until " in cut
+    assert meeting.startswith(f"{path}: line 11: fault: 2026-01-06T09:00:00+00:00, bo: service: expected a service")
+    assert meeting.endswith(f"and so {len(visits):,} more times")
+    assert summary == f"{len(visits) + 1} can be imported, {len(visits) + 1} with faults."
+
+
 def test_an_import_shows_how_far_it_is_on_a_terminal(elm: Path, tmp_path: Path) -> None:
     path = tmp_path / "visits.csv"
     rows = [f"2024-01-12 {n // 12:02}:{n % 12 * 5:02},visit,bo,Patient {n}" for n in range(280)]

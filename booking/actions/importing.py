@@ -12,9 +12,10 @@ import re
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from booking import apart
 from booking.domain import opening
 from booking.domain.access import new_id, new_reference
 from booking.domain.appointment import OVER, Status, lapses_at
@@ -29,6 +30,7 @@ from booking.domain.moving import (
     Piece,
     Row,
     Stay,
+    Unreadable,
     nearest,
     status_of,
     stay,
@@ -51,7 +53,10 @@ from booking.store.sealed import seal
 
 BATCH = 250  # rows in one transaction: others wait for no longer than that takes
 LONGEST = 24 * 60  # minutes of a visit
+AHEAD = timedelta(days=731)  # two years, in which visits that repeat are taken
+PATIENCE = 600.0  # seconds that reading a calendar may take
 YES, NO = frozenset({"yes", "y", "true", "1", "new"}), frozenset({"", "no", "n", "false", "0", "returning"})
+Busy = dict[patient.Mark, list[tuple[datetime, datetime]]]  # when patients have visits
 _START = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\.0+)?\s?(Z|[+-]\d\d:?\d\d)?")
 
 
@@ -93,14 +98,23 @@ class Verdict:
     understood: Understood | None = None
 
 
-def read(content: bytes, clinic_id: int) -> visits_table.Table:
-    """The rows of a file, CSV or iCalendar. Raises Unreadable."""
+def read(content: bytes, clinic_id: int, *, now: datetime) -> visits_table.Table:
+    """The rows of a file, CSV or iCalendar; of an event that repeats those of the next two years. Raises Unreadable."""
     if not visits_ical.is_calendar(content):
         return visits_table.read(content)
     words = _Words.of(clinic_id, diary.current_plan(clinic_id))
-    rows = visits_ical.read(
-        content, services=[*words.services], practitioners=[*words.practitioners], locations=[*words.locations]
-    )
+    try:
+        rows = apart.run(
+            PATIENCE,
+            visits_ical.read,
+            content,
+            services=[*words.services],
+            practitioners=[*words.practitioners],
+            locations=[*words.locations],
+            until=(now + AHEAD).date(),
+        )
+    except apart.GaveUp:
+        raise Unreadable("it takes too long or too much memory to read: import it in parts") from None
     return visits_table.Table(rows, ())
 
 
@@ -137,19 +151,24 @@ def hindered(verdicts: Iterable[Verdict]) -> list[Verdict]:
 @transaction
 def write(clinic_id: int, batch: Sequence[Verdict], *, now: datetime) -> list[Verdict]:
     """Write these rows. What another process wrote meanwhile is left as it is; returned are those whose time somebody
-    else took meanwhile: they were not written, and can be imported again."""
+    else took meanwhile, or whose patient has another visit then: they were not written, and can be imported again."""
     rows = [(verdict, verdict.understood) for verdict in batch if verdict.understood]
     ahead = [one.visit for _, one in rows if one.visit and one.visit.is_ahead]
     actors = {actor for visit in ahead for actor in (visit.practitioner, visit.room) if actor is not None}
     locked = holds.lock(clinic_id, actors)
     fresh = imported.remember(clinic_id, {one.digest for _, one in rows}, now)
     rows = [(verdict, one) for verdict, one in rows if one.digest in fresh]
+    busy = _busy_again(clinic_id, rows)
     people = patient.find_or_add_all(clinic_id, {one.identity: one.person for _, one in rows}, now)
     clinic = clinics.policy(clinic_id)
+    late: list[Verdict] = []
     past: list[_Made] = []
     coming: list[tuple[Verdict, _Made]] = []
     for verdict, one in rows:
         if one.visit is None:
+            continue
+        if verdict.fate is not Fate.SQUEEZED and one.visit.is_ahead and _is_busy(busy, one, one.visit):
+            late.append(verdict)
             continue
         codes = {"squeezed": True} if verdict.fate in OVER_CAPACITY else {}
         made = _Made(one.visit, _row(clinic, one, one.visit, people[one.identity], now), codes)
@@ -162,10 +181,33 @@ def write(clinic_id: int, batch: Sequence[Verdict], *, now: datetime) -> list[Ve
         made.id = id
     written = [*past, *(made for (_, made), is_placed in zip(coming, placed, strict=True) if is_placed)]
     imported.record([(made.id, made.row, made.codes) for made in written], now)
-    late = [verdict for (verdict, _), is_placed in zip(coming, placed, strict=True) if not is_placed]
+    late += [verdict for (verdict, _), is_placed in zip(coming, placed, strict=True) if not is_placed]
     imported.forget(clinic_id, [verdict.understood.digest for verdict in late if verdict.understood])
     clinics.bump_board(clinic_id)
     return late
+
+
+def _busy_again(clinic_id: int, rows: Sequence[tuple[Verdict, Understood]]) -> Busy:
+    """When the patients of the visits to come have others, as it is now and stays: they are locked."""
+    ahead = [(one, one.visit.stay) for _, one in rows if one.visit and one.visit.is_ahead]
+    if not ahead:
+        return {}
+    people = {one.identity: one.person for one, _ in ahead}
+    since, until = min(stay.starts_at for _, stay in ahead), max(stay.ends_at for _, stay in ahead)
+    return imported.busy_again(clinic_id, people, since, until)
+
+
+def _is_busy(busy: Busy, one: Understood, visit: Taken) -> bool:
+    """Whether the patient has another visit then."""
+    return any(
+        start < visit.stay.ends_at and visit.stay.starts_at < end
+        for mark in _marks(one)
+        for start, end in busy.get(mark, ())
+    )
+
+
+def _marks(one: Understood) -> list[patient.Mark]:
+    return patient.marks(one.person.name, one.person.email, one.person.phone, one.identity)
 
 
 @dataclass(slots=True)
@@ -303,7 +345,7 @@ def _judged(desk: _Desk, found: Sequence[Verdict], *, squeeze: bool) -> Iterator
 def _placed(
     plan: Plan,
     book: Book,
-    busy: dict[str, list[tuple[datetime, datetime]]],
+    busy: Busy,
     verdict: Verdict,
     one: Understood,
     visit: Taken,
@@ -323,15 +365,15 @@ def _placed(
         why.append(f"{plan.practitioners[visit.practitioner].slug} is taken then")
     if spaces[1:] == [Space.FULL]:
         why.append(f"{plan.rooms[room or 0].slug} is full then")
-    others = busy.setdefault(one.identity, [])
-    if any(start < visit.stay.ends_at and visit.stay.starts_at < end for start, end in others):
+    if _is_busy(busy, one, visit):
         why.append("the patient has another visit then")
     if why and not squeeze:
         return _as(verdict, Fate.CLASH, *why)
     book.take(visit.practitioner, visit.stay.pieces(visit.stay.practitioner))
     if room is not None:
         book.take(room, visit.stay.pieces(visit.stay.room))
-    others.append((visit.stay.starts_at, visit.stay.ends_at))
+    for mark in _marks(one):
+        busy.setdefault(mark, []).append((visit.stay.starts_at, visit.stay.ends_at))
     ticks = Window(tick_of(visit.stay.starts_at), tick_of(visit.stay.starts_at) + visit.stay.shape().stay)
     standing = Standing(0, visit.service, visit.practitioner, visit.location, room, ticks)
     outside = [f"outside what the settings allow ({code.value})" for code in unfit(plan, [standing]).get(0, ())]
@@ -417,7 +459,7 @@ class _Desk:
         return self._visit(row, person, note, faults)
 
     def _visit(self, row: Row, person: Person, note: str, faults: list[Fault]) -> Verdict:
-        remarks: list[str] = []
+        remarks = [row.remark] if row.remark else []
         service = self._service(row, faults)
         who = self._practitioner(row, service, faults)
         location = self._location(row, who, faults)

@@ -38,6 +38,7 @@ class Row:
     location: str = ""
     new: str = ""
     minutes: str = ""
+    remark: str = ""  # what its reader has to say
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,25 +10,21 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
-from math import prod
+from datetime import datetime, time, timedelta
 from time import monotonic
 from typing import Any
 
-from icalendar import Calendar, Component, Event, vRecur
+from icalendar import Calendar, Component, Event
 
 from booking.domain.bits import meeting
 from booking.domain.outside import Fault, Unreadable, merged
 from booking.domain.time import Window, first_instant, last_instant, tick_after, tick_of
-from booking.formats import zones
+from booking.formats import repeats, zones
+from booking.formats.repeats import MARGIN, Edge, Stretch
 
 SECONDS = 20.0  # that working out all repetitions may take
 MOST_EVENTS = 10_000  # that are not long over
 MOST_WINDOWS = 20_000
-MOST_RULES = 2  # of one event
-PER_DAY = 24  # repetitions of one event
-MARGIN = timedelta(days=2)  # more than any zone is away
-DAY = timedelta(days=1)
 FREE_FOR_OUTLOOK = {"FREE", "WORKINGELSEWHERE"}
 
 EVENT = re.compile(r"^BEGIN:VEVENT[ \t]*\n(?:(?!BEGIN:VEVENT|END:VEVENT).*\n)*+END:VEVENT[ \t]*\n?", re.M | re.I)
@@ -48,10 +44,6 @@ class Entry:
     uid: str
     windows: tuple[Window, ...]
     is_understood: bool = True
-
-
-Edge = date  # an instant, a naive time of the wall clock, or a day
-Stretch = tuple[Edge, Edge]  # of two days the second is exclusive
 
 
 def read(calendars: Iterable[bytes], *, zone: str, since: datetime, until: datetime, owner: str = "") -> list[Entry]:
@@ -89,7 +81,7 @@ class _Reader:
         zone = said if zones.is_known(said) else zone
         for uid in lost:
             yield Entry(uid, (), is_understood=False)
-        for uid, series in _by_uid(events).items():
+        for uid, series in repeats.by_uid(events).items():
             if monotonic() > self.deadline:
                 raise Unreadable(Fault.TOO_MUCH)
             try:
@@ -169,14 +161,6 @@ def _events(calendar: Calendar) -> list[Event]:
     return [event for event in calendar.walk("VEVENT") if isinstance(event, Event)]
 
 
-def _by_uid(events: Iterable[Event]) -> dict[str, list[Event]]:
-    """The events by UID, each with what is different at some of its repetitions."""
-    found: dict[str, list[Event]] = {}
-    for number, event in enumerate(events):
-        found.setdefault(str(event.get("UID", "")).strip() or f"without {number}", []).append(event)
-    return found
-
-
 # What an event takes
 
 
@@ -191,16 +175,16 @@ def _taken(parts: list[Event], owner: str, since: datetime, until: datetime) -> 
         found += stretches
         is_odd |= is_broken
         if not is_broken and len(masters) == 1:
-            instead |= _keys(other, "RECURRENCE-ID")
+            instead |= repeats.keys(other, "RECURRENCE-ID")
     for master in masters:
-        if any(_ranges(other) for other in others):
-            stretches, is_broken = _tried(_by_library, parts, owner, since, until)
+        if any(map(repeats.is_for_all_later, others)):
+            stretches, is_broken = _tried(_different_later, parts, owner, since, until)
         else:
             stretches, is_broken = _tried(_repeated, master, instead, owner, since, until)
         if is_broken:
             stretches, _ = _tried(_single, master, owner)  # its first time, at least
         found += stretches
-        is_odd |= is_broken or any(_is_broken(master, name) for name in ("EXDATE", "RDATE"))
+        is_odd |= is_broken or any(repeats.is_broken(master, name) for name in ("EXDATE", "RDATE"))
     return found, is_odd
 
 
@@ -217,78 +201,20 @@ def _tried(work: Any, *values: Any) -> tuple[list[Stretch], bool]:
 def _single(event: Event, owner: str) -> Iterator[Stretch]:
     # What was called off need not say when it would have been.
     if _takes_time(event, owner):
-        yield _times(event)
+        yield repeats.times(event)
 
 
 def _repeated(
     event: Event, instead: Collection[Edge], owner: str, since: datetime, until: datetime
 ) -> Iterator[Stretch]:
-    """When a whole event takes time; at the times `instead` it is elsewhere or not at all.
-
-    Raises ValueError for what repeats too often, and whatever the library raises.
-    """
-    if not _takes_time(event, owner):
-        return
-    start, end = _times(event)
-    rules = _all(event, "RRULE")
-    if not rules and "RDATE" not in event:
-        yield start, end
-        return
-    if len(rules) > MOST_RULES or any(map(_is_too_often, rules)):
-        raise ValueError
-    plain = Event()
-    plain.add("uid", "1")
-    plain.add("dtstart", start)
-    plain.add("dtend", end)
-    for rule in rules:
-        plain.add("rrule", _until_its_end(rule, start))
-    for dates in _all(event, "RDATE") if not _is_broken(event, "RDATE") else []:
-        plain.add("rdate", dates)
-    left_out = {*instead, *(set() if _is_broken(event, "EXDATE") else _keys(event, "EXDATE"))}
-    # The library takes an exception for the local as well as for the UTC clock; so it is not told of any.
-    for occurrence in _expanded([plain], since, until):
-        if not {_key(occurrence.start, start), _day(occurrence.start)} & left_out:
-            yield occurrence.start, occurrence.end
+    if _takes_time(event, owner):
+        yield from repeats.stretches(event, instead, since, until)
 
 
-def _by_library(parts: list[Event], owner: str, since: datetime, until: datetime) -> Iterator[Stretch]:
-    """The same for an event that is different from some time on (RANGE=THISANDFUTURE)."""
-    if any(_is_too_often(rule) for part in parts for rule in _all(part, "RRULE")):
-        raise ValueError
-    for occurrence in _expanded(parts, since, until):
+def _different_later(parts: list[Event], owner: str, since: datetime, until: datetime) -> Iterator[Stretch]:
+    for occurrence in repeats.occurrences(parts, since, until):
         if _takes_time(occurrence, owner):
             yield occurrence.start, occurrence.end
-
-
-def _expanded(parts: list[Event], since: datetime, until: datetime) -> list[Event]:
-    import recurring_ical_events
-
-    series = Calendar()
-    for part in parts:
-        series.add_component(part)
-    found: list[Event] = recurring_ical_events.of(series).between(since - MARGIN, until + MARGIN)
-    return found
-
-
-def _is_too_often(rule: Any) -> bool:
-    times = (len(rule.get(part, [0])) for part in ("BYHOUR", "BYMINUTE", "BYSECOND"))
-    return bool({"SECONDLY", "MINUTELY", "HOURLY"} & set(map(str, rule.get("FREQ", [])))) or prod(times) > PER_DAY
-
-
-def _until_its_end(rule: Any, start: Edge) -> vRecur:
-    """The rule with an UNTIL of the kind that it has to be: many write a day, or a local time, and mean it included."""
-    found = vRecur(rule)
-    last = next(iter(_listed(rule.get("UNTIL", []))), None)
-    if last is None or not isinstance(start, datetime):
-        return found
-    if not isinstance(last, datetime):
-        last = datetime.combine(last, time.max.replace(microsecond=0))
-    if start.tzinfo is None:
-        last = last.replace(tzinfo=None)
-    elif last.tzinfo is None:
-        last = last.replace(tzinfo=start.tzinfo).astimezone(UTC)
-    found["UNTIL"] = [last]
-    return found
 
 
 def _takes_time(event: Event, owner: str) -> bool:
@@ -299,31 +225,13 @@ def _takes_time(event: Event, owner: str) -> bool:
         return False
     return not owner or not any(
         str(person).casefold() == f"mailto:{owner}" and str(person.params.get("PARTSTAT", "")).upper() == "DECLINED"
-        for person in _all(event, "ATTENDEE")
+        for person in repeats.values(event, "ATTENDEE")
     )
-
-
-def _times(event: Event) -> Stretch:
-    """When an event begins and ends. Raises for what can't be."""
-    start, end, length = (_dt(event, name) for name in ("DTSTART", "DTEND", "DURATION"))
-    if end is None:
-        end = start if length is None else start + length
-    if not isinstance(start, date) or not isinstance(end, date):
-        raise TypeError  # a length, where a time should be
-    if not isinstance(start, datetime):
-        return start, max(_day(end), start + DAY)
-    if not isinstance(end, datetime):
-        end = datetime.combine(end, time(), start.tzinfo)
-    if (start.tzinfo is None) != (end.tzinfo is None):
-        end = end.replace(tzinfo=start.tzinfo)  # a zone that nobody knows; `_is_in_unknown_zone` says so
-    if end < start:
-        raise ValueError
-    return start, end
 
 
 def _periods(component: Component) -> Iterator[Stretch]:
     """When somebody is busy who publishes no events, only that."""
-    for period in _all(component, "FREEBUSY"):
+    for period in repeats.values(component, "FREEBUSY"):
         if str(period.params.get("FBTYPE", "BUSY")).upper() != "FREE":
             start, end = period.dt
             yield start, start + end if isinstance(end, timedelta) else end
@@ -331,36 +239,8 @@ def _periods(component: Component) -> Iterator[Stretch]:
 
 def _is_in_unknown_zone(event: Event) -> bool:
     """Its times name a zone that neither the file nor the world knows: they are taken as local, and may be wrong."""
-    edges = (edge for name in ("DTSTART", "DTEND") for edge in _all(event, name) if "TZID" in edge.params)
+    edges = (edge for name in ("DTSTART", "DTEND") for edge in repeats.values(event, name) if "TZID" in edge.params)
     return any(getattr(getattr(edge, "dt", None), "tzinfo", edge) is None for edge in edges)
-
-
-def _is_broken(event: Event, name: str) -> bool:
-    return bool(_tried(lambda: (value.dts for value in _all(event, name)))[1])
-
-
-def _ranges(event: Event) -> bool:
-    return any(str(one.params.get("RANGE", "")).upper() == "THISANDFUTURE" for one in _all(event, "RECURRENCE-ID"))
-
-
-def _keys(event: Event, name: str) -> set[Edge]:
-    """The times of a property, to be found again: instants in UTC, others as they are."""
-    start = _dt(event, "DTSTART")
-    edges = (one.dt for value in _all(event, name) for one in getattr(value, "dts", [value]))
-    return {_key(edge, start) for edge in edges}
-
-
-def _key(edge: Edge, start: Edge | None) -> Edge:
-    if not isinstance(edge, datetime):
-        return edge
-    if edge.tzinfo is None and isinstance(start, datetime) and start.tzinfo is not None:
-        edge = edge.replace(tzinfo=start.tzinfo)
-    return edge.astimezone(UTC) if edge.tzinfo else edge
-
-
-def _day(edge: Edge) -> date:
-    """The date on which it is, where it is: some leave out whole days of what has times."""
-    return edge.date() if isinstance(edge, datetime) else edge
 
 
 def _ticks(stretch: Stretch, zone: str) -> Window:
@@ -371,18 +251,3 @@ def _ticks(stretch: Stretch, zone: str) -> Window:
     if ends.tzinfo is None:
         ends = last_instant(ends, zone)
     return Window(tick_of(starts), tick_after(ends)) if starts < ends else Window(0, 0)
-
-
-def _all(component: Component, name: str) -> list[Any]:
-    """All values of a property that may stand once, often or not at all."""
-    return _listed(component.get(name, []))
-
-
-def _dt(component: Component, name: str) -> Any:
-    """The time or length that a property says; None if it is not there. Raises if it can't be read."""
-    found: Any = component.get(name)
-    return None if found is None else found.dt
-
-
-def _listed(found: Any) -> list[Any]:
-    return found if isinstance(found, list) else [found]

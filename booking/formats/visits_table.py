@@ -17,7 +17,7 @@ from dataclasses import dataclass, fields
 from booking.domain.moving import Row, Unreadable, nearest
 from booking.formats import table
 
-COLUMNS = tuple(column.name for column in fields(Row) if column.name != "line")
+COLUMNS = tuple(column.name for column in fields(Row) if column.name not in ("line", "remark"))
 ALSO = {
     "patient": "name",
     "patient name": "name",

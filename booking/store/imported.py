@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -20,7 +20,7 @@ from booking.store import audit
 from booking.store.appointment import Appointment, Change
 from booking.store.base import Base, connection, dialect, insert_or_ignore, settings, table
 from booking.store.hold import GRACE, Hold, HoldTick
-from booking.store.patient import Patient
+from booking.store.patient import Mark, Patient, Person, marks, same_people
 
 
 class Imported(Base):
@@ -125,16 +125,42 @@ def _parts(
                 yield from ((actor, tick, (since, until)) for tick, since, until in when.pieces(stretches))
 
 
-def busy(clinic_id: int, now: datetime) -> dict[str, list[tuple[datetime, datetime]]]:
-    """When patients, by identity, have visits that are still to come."""
-    query = (
-        sa.select(patient.c.identity, appointment.c.starts_at, appointment.c.ends_at)
-        .join(patient, patient.c.id == appointment.c.patient_id)
-        .where(appointment.c.clinic_id == clinic_id, appointment.c.status.in_(OPEN), appointment.c.ends_at > now)
+Stretches = list[tuple[datetime, datetime]]
+
+
+def busy(clinic_id: int, now: datetime) -> dict[Mark, Stretches]:
+    """When patients, by each of their marks, have visits that are still to come."""
+    of_patient = _open_visits(clinic_id, appointment.c.ends_at > now)
+    columns = (patient.c.id, patient.c.merged_into_id, patient.c.name, patient.c.email, patient.c.phone)
+    people = sa.select(*columns, patient.c.identity).where(patient.c.clinic_id == clinic_id)
+    found: dict[Mark, Stretches] = {}
+    for row in connection().execute(people):
+        if visits := of_patient.get(row.merged_into_id or row.id):
+            for mark in marks(row.name, row.email, row.phone, row.identity):
+                found.setdefault(mark, []).extend(visits)
+    return found
+
+
+def busy_again(clinic_id: int, people: Mapping[str, Person], since: datetime, until: datetime) -> dict[Mark, Stretches]:
+    """When these people, given by identity, have visits between two instants, by each of their marks. Their records
+    are locked until the transaction ends, so that nobody books another visit for them."""
+    records = same_people(clinic_id, people)
+    ids = set().union(*records.values())
+    of_patient = _open_visits(
+        clinic_id,
+        appointment.c.patient_id.in_(ids),
+        appointment.c.starts_at < until,
+        appointment.c.ends_at > since,
     )
-    found: dict[str, list[tuple[datetime, datetime]]] = {}
-    for identity, starts_at, ends_at in connection().execute(query):
-        found.setdefault(identity, []).append((starts_at, ends_at))
+    return {mark: [visit for id in ids for visit in of_patient.get(id, ())] for mark, ids in records.items()}
+
+
+def _open_visits(clinic_id: int, *which: sa.ColumnElement[bool]) -> dict[int, Stretches]:
+    columns = (appointment.c.patient_id, appointment.c.starts_at, appointment.c.ends_at)
+    query = sa.select(*columns).where(appointment.c.clinic_id == clinic_id, appointment.c.status.in_(OPEN), *which)
+    found: dict[int, Stretches] = {}
+    for id, starts_at, ends_at in connection().execute(query):
+        found.setdefault(id, []).append((starts_at, ends_at))
     return found
 
 

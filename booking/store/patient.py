@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Mapped, mapped_column
 
 from booking.domain.access import REFERENCE_LENGTH, digest, new_id
@@ -56,24 +57,33 @@ class Person:
 
 
 patient = table(Patient)
-KNOWN = (
-    sa.select(patient.c.id, patient.c.identity, patient.c.name, patient.c.merged_into_id)
+
+
+def _locked(*conditions: sa.ColumnElement[bool]) -> sa.Select[int, str, str, str | None, str | None, int | None]:
+    """The clinic's records of which one of these is true, locked in order of their id."""
     # Each by its own index: with OR, a planner that knows of many patients without a phone reads the whole clinic.
-    .where(
-        patient.c.id.in_(
-            sa.union(
-                *(
-                    sa.select(patient.c.id).where(
-                        patient.c.clinic_id == sa.bindparam("clinic"), column == sa.bindparam(column.name)
-                    )
-                    for column in (patient.c.identity, patient.c.email, patient.c.phone)
-                )
-            )
-        )
-    )
-    .order_by(patient.c.id)
-    .with_for_update()
-)
+    here = [
+        sa.select(patient.c.id).where(patient.c.clinic_id == sa.bindparam("clinic"), condition)
+        for condition in conditions
+    ]
+    columns = (patient.c.id, patient.c.identity, patient.c.name, patient.c.email, patient.c.phone)
+    query = sa.select(*columns, patient.c.merged_into_id).where(patient.c.id.in_(sa.union(*here)))
+    return query.order_by(patient.c.id).with_for_update()
+
+
+def _is_in_list(column: sa.ColumnElement[str], name: str) -> dict[str, sa.ColumnElement[bool]]:
+    """Per database: whether the column's value is in the list of that name."""
+    # A plan that PostgreSQL keeps compares each row with each value of a plain IN.
+    each = sa.func.unnest(sa.bindparam(name, type_=postgresql.ARRAY(sa.Text)))
+    return {"sqlite": column.in_(sa.bindparam(name, expanding=True)), "postgresql": column.in_(sa.select(each))}
+
+
+CONTACTS = (patient.c.identity, patient.c.email, patient.c.phone)
+KNOWN = _locked(*(column == sa.bindparam(column.name) for column in CONTACTS))
+ALL_KNOWN = {
+    database: _locked(*(_is_in_list(column, column.name)[database] for column in CONTACTS))
+    for database in ("sqlite", "postgresql")
+}
 ADD = {name: insert.returning(patient.c.id) for name, insert in insert_or_ignore(patient).items()}
 
 
@@ -114,14 +124,12 @@ def _row(clinic_id: int, identity: str, person: Person, now: datetime) -> dict[s
     }
 
 
-OF_IDENTITIES = (
-    sa.select(patient.c.identity, patient.c.id, patient.c.merged_into_id)
-    .where(
-        patient.c.clinic_id == sa.bindparam("clinic"),
-        patient.c.identity.in_(sa.bindparam("identities", expanding=True)),
-    )
+OF_IDENTITIES = {
+    database: sa.select(patient.c.identity, patient.c.id, patient.c.merged_into_id)
+    .where(patient.c.clinic_id == sa.bindparam("clinic"), is_one)
     .order_by(patient.c.id)
-)
+    for database, is_one in _is_in_list(patient.c.identity, "identities").items()
+}
 ADD_ALL = {
     name: insert.returning(patient.c.id, patient.c.identity) for name, insert in insert_or_ignore(patient).items()
 }
@@ -133,7 +141,7 @@ def find_or_add_all(clinic_id: int, people: Mapping[str, Person], now: datetime)
     Like `find_or_add` for some hundred people at once, but nothing is locked.
     """
     asked = {"clinic": clinic_id, "identities": list(people)}
-    ids = {row.identity: row.merged_into_id or row.id for row in connection().execute(OF_IDENTITIES, asked)}
+    ids = {row.identity: row.merged_into_id or row.id for row in connection().execute(OF_IDENTITIES[dialect()], asked)}
     missing = {identity: person for identity, person in sorted(people.items()) if identity not in ids}
     if not missing:
         return ids
@@ -155,7 +163,32 @@ def same_person(someone: Patient) -> list[int]:
     return _kept([row for row in rows if _key(row.name) == _key(someone.name)])
 
 
-def _kept(rows: Sequence[sa.Row[int, str, str, int | None]]) -> list[int]:
+def same_people(clinic_id: int, people: Mapping[str, Person]) -> dict[Mark, set[int]]:
+    """The same for some hundred people, given by identity, at once: the ids of the records by each of their marks."""
+    asked = {
+        "clinic": clinic_id,
+        "identity": list(people),
+        "email": [one.email for one in people.values() if one.email],
+        "phone": [one.phone for one in people.values() if one.phone],
+    }
+    rows = connection().execute(ALL_KNOWN[dialect()], asked).all()
+    _kept(rows)
+    found: dict[Mark, set[int]] = {}
+    for row in rows:
+        for mark in marks(row.name, row.email, row.phone, row.identity):
+            found.setdefault(mark, set()).add(row.merged_into_id or row.id)
+    return found
+
+
+Mark = str | tuple[str, str]
+
+
+def marks(name: str, email: str | None, phone: str | None, identity: str) -> list[Mark]:
+    """What tells that two records are the same person's, like `same_person`: they have one of these in common."""
+    return [identity, *((_key(name), contact) for contact in (email, phone) if contact)]
+
+
+def _kept(rows: Sequence[sa.Row[int, str, str, str | None, str | None, int | None]]) -> list[int]:
     """The records that have the visits of these, locked like these."""
     kept = list(dict.fromkeys(row.merged_into_id or row.id for row in rows))
     if any(row.merged_into_id for row in rows):

@@ -60,7 +60,7 @@ def test_nothing_of_an_erased_patient_is_found_again(
     later = make.now + timedelta(days=1)
     with app.app_context():
         db.session.rollback()
-        table = importing.read(ROWS.encode(), make.elm)
+        table = importing.read(ROWS.encode(), make.elm, now=make.now)
         for batch in importing.batches(importing.examine(make.elm, table.rows, now=make.now)):
             importing.write(make.elm, batch, now=make.now)
         patients.send_links(make.elm, f"{MARKER}@example.com", language="en", now=make.now)

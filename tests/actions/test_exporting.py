@@ -34,7 +34,7 @@ def filled(make: Make) -> None:
     make.appointment("Wed 09:00", service="needles", new=True, person=make.person("Eve Adams", email=None))
     rows = "start,service,practitioner,name,status,minutes\n2026-12-01 09:03,visit,dee,Ida Rhodes,noshow,17\n"
     with make.app.app_context():
-        verdicts = importing.examine(make.elm, importing.read(rows.encode(), make.elm).rows, now=make.now)
+        verdicts = importing.examine(make.elm, importing.read(rows.encode(), make.elm, now=make.now).rows, now=make.now)
         for batch in importing.batches(verdicts):
             importing.write(make.elm, batch, now=make.now)
 
@@ -75,7 +75,7 @@ def test_another_clinic_takes_over_what_was_exported(app: Flask, make: Make, tmp
             elm, target = clinics.by_id(make.elm), tmp_path / slug
             counts = exporting.everything(elm, target, clinic_file="[clinic]\n", by=WORKER, now=make.now)
             assert counts["visits"] == 4
-            table = importing.read((target / name).read_bytes(), other)
+            table = importing.read((target / name).read_bytes(), other, now=make.now)
             verdicts = importing.examine(other, table.rows, now=make.now)
             assert [(verdict.remarks, verdict.faults) for verdict in verdicts] == [((), ())] * 4
             for batch in importing.batches(verdicts):

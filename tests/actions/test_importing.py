@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -11,10 +13,12 @@ from flask import Flask
 
 from booking.actions import appointment as appointments
 from booking.actions import importing
+from booking.actions import patient as patients
 from booking.actions import visit as day_of
 from booking.domain.access import Caller
 from booking.domain.appointment import Status
-from booking.domain.moving import Fate
+from booking.domain.errors import BookingError, PatientBusy
+from booking.domain.moving import Fate, Unreadable
 from booking.formats import visits_table
 from booking.store import audit, invariants, patient
 from booking.store import hold as holds
@@ -39,6 +43,17 @@ def imported(make: Make, *rows: str, squeeze: bool = False) -> list[Fate]:
     for batch in importing.batches(verdicts):
         assert importing.write(make.elm, batch, now=make.now) == []
     return [verdict.fate for verdict in verdicts]
+
+
+def taken_over(make: Make, *events: str, now: datetime | None = None) -> Counter[Fate]:
+    """What becomes of a calendar's events when it is imported."""
+    now = now or make.now
+    lines = "".join(f"BEGIN:VEVENT\n{event}\nEND:VEVENT\n" for event in events)
+    content = f"BEGIN:VCALENDAR\nVERSION:2.0\nPRODID:-//Example//EN\n{lines}END:VCALENDAR\n".encode()
+    verdicts = importing.examine(make.elm, importing.read(content, make.elm, now=now).rows, now=now)
+    for batch in importing.batches(verdicts):
+        assert importing.write(make.elm, batch, now=now) == []
+    return Counter(verdict.fate for verdict in verdicts)
 
 
 def counts() -> dict[str, int]:
@@ -96,6 +111,51 @@ def test_visits_and_patients_are_taken_over_once_and_nobody_is_told(app: Flask, 
         assert before["message"] == 0
         assert imported(make, *ROWS) == [Fate.KNOWN] * 7
         assert counts() == before
+
+
+ADA = (
+    "UID:1@other.example\nSUMMARY:Ada Lovelace - visit\nDESCRIPTION:Email: ada@example.com\\nWith: bo\n"
+    "DTSTART;TZID=Europe/London:20261215T090000\nDTEND;TZID=Europe/London:20261215T093000"
+)
+MOVED = (
+    "UID:1@other.example\nRECURRENCE-ID;TZID=Europe/London:20270119T090000\n"
+    "DTSTART;TZID=Europe/London:20270120T110000\nDTEND;TZID=Europe/London:20270120T113000"
+)
+CALLED_OFF = "UID:1@other.example\nRECURRENCE-ID;TZID=Europe/London:20270126T090000\nSTATUS:CANCELLED"
+
+
+@pytest.mark.usefixtures("both_databases")
+def test_an_event_that_repeats_is_its_visits_and_another_export_brings_the_new_ones_only(
+    app: Flask, make: Make
+) -> None:
+    event = (f"{ADA}\nRRULE:FREQ=WEEKLY\nEXDATE;TZID=Europe/London:20270112T090000", MOVED, CALLED_OFF)
+    with app.app_context():
+        number = taken_over(make, *event)[Fate.IMPORTED]
+        found = visits()
+        assert len(found) == number > 100
+        assert {f"{visit.start_time:%a %H:%M}" for visit in found} == {"Tue 09:00", "Wed 11:00"}
+        assert [f"{visit.start_time:%m-%d} {visit.status}" for visit in found[:7]] == [
+            *("12-15 booked", "12-22 booked", "12-29 booked", "01-05 booked"),
+            *("01-20 booked", "01-26 cancelled", "02-02 booked"),
+        ]
+        past = sum(visit.starts_at < make.now for visit in found)
+        assert db.session.scalar(sa.select(sa.func.count(Hold.id))) == number - past - 1
+        assert broken(make) == []
+        before = counts()
+        assert taken_over(make, *event) == {Fate.KNOWN: number}
+        assert counts() == before
+        later = make.now + timedelta(weeks=1)
+        assert taken_over(make, *event, now=later) == {Fate.KNOWN: number, Fate.IMPORTED: 1}
+
+
+def test_a_calendar_that_is_too_much_to_read_is_refused(
+    app: Flask, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importing, "PATIENCE", 1)
+    with app.app_context(), pytest.raises(Unreadable, match="too long"):
+        taken_over(
+            make, *[f"{ADA.replace('UID:1', f'UID:{n}')}\nRRULE:FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30" for n in range(9)]
+        )
 
 
 def test_looking_changes_nothing(app: Flask, make: Make) -> None:
@@ -190,6 +250,80 @@ def test_a_visit_that_got_no_time_is_not_written(app: Flask, make: Make, monkeyp
         assert len(visits()) == 3
         assert [verdict.fate for verdict in examined(make, *rows)] == [Fate.KNOWN, Fate.CLASH, Fate.KNOWN]
         assert broken(make) == []
+
+
+QUARTER_PAST = "2027-01-12 10:15,visit,bo,Ada Lovelace,ada@example.com,,,,,,"
+
+
+@pytest.mark.usefixtures("both_databases")
+@pytest.mark.parametrize("phone", [None, "+442079460142"])
+def test_a_patient_who_booked_another_visit_meanwhile_keeps_it(app: Flask, make: Make, phone: str | None) -> None:
+    rows = (QUARTER_PAST, "2027-01-12 11:00,visit,bo,Eve Adams,eve@example.com,,,,,,")
+    with app.app_context():
+        [batch] = importing.batches(examined(make, *rows))
+    make.appointment("Tue 10:00", practitioner="dee", person=make.person(phone=phone))
+    with app.app_context():
+        assert [late.line for late in importing.write(make.elm, batch, now=make.now)] == [2]
+        assert len(visits()) == 2
+        assert [verdict.fate for verdict in examined(make, *rows)] == [Fate.CLASH, Fate.KNOWN]
+        assert imported(make, *rows, squeeze=True) == [Fate.SQUEEZED, Fate.KNOWN]
+        assert broken(make) == []
+
+
+@pytest.mark.usefixtures("both_databases")
+def test_who_is_squeezed_in_is_so_whatever_the_patient_booked_meanwhile(app: Flask, make: Make) -> None:
+    make.appointment("Tue 10:00", person=make.person("Eve Adams"))
+    with app.app_context():
+        [batch] = importing.batches(examined(make, QUARTER_PAST, squeeze=True))
+    make.appointment("Tue 10:00", practitioner="dee")
+    with app.app_context():
+        assert importing.write(make.elm, batch, now=make.now) == []
+        assert len(visits()) == 3
+
+
+@pytest.mark.usefixtures("both_databases")
+def test_a_patient_who_is_being_imported_is_refused_another_visit_then(
+    app: Flask, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make.appointment("Mon 09:00")
+    refused: list[BookingError] = []
+
+    def book() -> None:
+        try:
+            make.appointment("Tue 10:00", practitioner="dee")
+        except BookingError as error:
+            refused.append(error)
+
+    rival = threading.Thread(target=book)
+    add_people = patient.find_or_add_all
+
+    def add_people_while_the_rival_books(*args: Any) -> Any:
+        rival.start()
+        rival.join(0.5)
+        return add_people(*args)
+
+    monkeypatch.setattr(patient, "find_or_add_all", add_people_while_the_rival_books)
+    with app.app_context():
+        assert imported(make, QUARTER_PAST) == [Fate.IMPORTED]
+        rival.join(20)
+        assert [type(error) for error in refused] == [PatientBusy]
+        assert len(visits()) == 2
+
+
+def test_one_person_under_two_contacts_is_in_one_place_at_a_time(app: Flask, make: Make) -> None:
+    rows = (QUARTER_PAST, "2027-01-12 10:00,visit,dee,Ada  LOVELACE,ada@example.com,020 7946 0142,,,,,")
+    with app.app_context():
+        assert [verdict.fate for verdict in examined(make, *rows)] == [Fate.IMPORTED, Fate.CLASH]
+
+
+def test_the_visits_of_a_merged_record_are_the_patients_too(app: Flask, make: Make) -> None:
+    make.appointment("Tue 10:00", practitioner="dee", person=make.person("Ada L"))
+    make.appointment("Mon 09:00")
+    with app.app_context():
+        kept, merged = db.session.scalars(sa.select(Patient.public_id).order_by(Patient.id))
+        patients.merge(make.elm, kept, merged, by=CY, now=make.now)
+        [verdict] = examined(make, QUARTER_PAST)
+        assert (verdict.fate, verdict.remarks) == (Fate.CLASH, ("the patient has another visit then",))
 
 
 def test_who_only_shares_a_tick_gets_no_time_that_was_taken_meanwhile(app: Flask, make: Make) -> None:

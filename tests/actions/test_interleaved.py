@@ -1,4 +1,5 @@
-"""Two requests of one person that meet between reading and locking. On SQLite they can't: a writer locks first."""
+"""Two requests of one person that meet between reading and locking, or one and an import. On SQLite they can't: a
+writer locks first."""
 
 from __future__ import annotations
 
@@ -9,9 +10,11 @@ import pytest
 import sqlalchemy as sa
 
 from booking.actions import appointment as actions
+from booking.actions import importing
 from booking.actions import slot as slots
 from booking.domain.access import PATIENT
 from booking.domain.errors import BookingError, WrongStatus
+from booking.domain.moving import Row
 from booking.store import hold as holds
 from booking.store.access import IdempotencyKey
 from booking.store.appointment import Appointment
@@ -112,3 +115,13 @@ def test_a_move_of_what_is_being_cancelled_is_refused(make: Make, between: Betwe
     with pytest.raises(WrongStatus):
         actions.reschedule(make.elm, visit.public_id, make.at("Tue 10:00"), by=PATIENT, now=make.now)
     assert db.session.scalars(sa.select(Hold)).all() == []
+
+
+def test_an_import_leaves_out_a_visit_whose_patient_books_another_at_that_moment(make: Make, between: Between) -> None:
+    row = Row(2, "2027-01-12 10:15", "visit", "bo", "Ada Lovelace", "ada@example.com")
+    verdicts = importing.examine(make.elm, [row], now=make.now)
+    wish, ten = make.wish(practitioner="dee"), make.at("Tue 10:00")
+    between(lambda: actions.book(make.elm, wish, ten, make.person(), by=PATIENT, now=make.now))
+    assert importing.write(make.elm, verdicts, now=make.now) == verdicts
+    assert db.session.scalars(sa.select(Appointment.starts_at)).all() == [ten]
+    assert every_visit_has_its_time()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from booking.formats import visits_ical
 
 SERVICES = ("visit", "Visit", "needles", "Community acupuncture")
 PRACTITIONERS = ("bo", "Bo Andersen", "dee", "Dee Marsh", "dee@elm.example")
+UNTIL = date(2029, 1, 11)
 NINE = ("DTSTART:20270112T090000Z", "DTEND:20270112T093000Z")
 
 # As Google Calendar exports what its appointment pages made: HTML in the description, a calendar for each person.
@@ -56,7 +58,7 @@ def calendar(*events: Sequence[str], head: Sequence[str] = ()) -> bytes:
 def read(*events: Sequence[str], head: Sequence[str] = ()) -> tuple[Row, ...]:
     content = calendar(*events, head=head)
     assert visits_ical.is_calendar(content)
-    return visits_ical.read(content, services=SERVICES, practitioners=PRACTITIONERS)
+    return visits_ical.read(content, services=SERVICES, practitioners=PRACTITIONERS, until=UNTIL)
 
 
 @pytest.mark.parametrize("event", [GOOGLE, JANE, EASY], ids=["google", "jane", "easy"])
@@ -114,7 +116,6 @@ def test_a_calendar_called_after_a_practitioner_is_theirs(name: str) -> None:
         (("DTSTART:20270112T090000", "DURATION:PT45M"), "2027-01-12T09:00:00", "45"),
         (("DTSTART;TZID=America/New_York:20270712T090000",), "2027-07-12T09:00:00-04:00", ""),
         (("DTSTART;VALUE=DATE:20270112",), "an all-day event", ""),
-        ((*NINE, "RRULE:FREQ=WEEKLY"), "a repeated event", ""),
         ((), "a start that can't be read", ""),
         (("DTSTART:nonsense",), "a start that can't be read", ""),
     ],
@@ -134,4 +135,122 @@ def test_each_row_knows_the_line_of_its_event() -> None:
 )
 def test_what_is_no_calendar_is_refused(content: bytes) -> None:
     with pytest.raises(Unreadable):
-        visits_ical.read(content, services=SERVICES, practitioners=PRACTITIONERS)
+        visits_ical.read(content, services=SERVICES, practitioners=PRACTITIONERS, until=UNTIL)
+
+
+# What repeats
+
+
+LONDON = ("DTSTART;TZID=Europe/London:20270322T090000", "DTEND;TZID=Europe/London:20270322T093000")
+ADA = ("SUMMARY:Ada - Visit", "DESCRIPTION:Phone: 020 7946 0142")
+
+
+def weekly(*lines: str) -> tuple[str, ...]:
+    return ("UID:1@other.example", *LONDON, *ADA, *lines)
+
+
+def another(*lines: str, at: str = ";TZID=Europe/London:20270329T090000") -> tuple[str, ...]:
+    return ("UID:1@other.example", f"RECURRENCE-ID{at}", *lines)
+
+
+def starts(*events: Sequence[str]) -> list[str]:
+    return [row.start for row in read(*events)]
+
+
+THREE = ["2027-03-22T09:00:00+00:00", "2027-03-29T09:00:00+01:00", "2027-04-05T09:00:00+01:00"]
+
+
+def test_each_repetition_is_a_visit_at_the_same_time_of_the_clock() -> None:
+    rows = read(weekly("RRULE:FREQ=WEEKLY;COUNT=3"), (*NINE, "SUMMARY:Eve"))
+    assert [row.start for row in rows] == [*THREE, "2027-01-12T09:00:00+00:00"]
+    assert {(row.line, row.name, row.service, row.phone, row.minutes, row.remark) for row in rows[:3]} == {
+        (4, "Ada", "Visit", "020 7946 0142", "30", "")
+    }
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (["RRULE:FREQ=WEEKLY;COUNT=3", "EXDATE;TZID=Europe/London:20270329T090000"], [THREE[0], THREE[2]]),
+        (["RRULE:FREQ=WEEKLY;COUNT=3", "EXDATE:20270329T080000Z"], [THREE[0], THREE[2]]),
+        (["RRULE:FREQ=WEEKLY;UNTIL=20270405"], THREE),
+        (["RDATE;TZID=Europe/London:20270329T090000,20270405T090000"], THREE),
+        (["RRULE:FREQ=WEEKLY;COUNT=1", "EXDATE;TZID=Europe/London:20270322T090000"], []),
+    ],
+)
+def test_rules_dates_and_exceptions(lines: Sequence[str], expected: list[str]) -> None:
+    assert starts(weekly(*lines)) == expected
+
+
+def test_a_moved_repetition_is_one_visit_at_its_new_time_and_place_in_the_file() -> None:
+    moved = another("DTSTART;TZID=Europe/London:20270330T140000", "DURATION:PT45M", "SUMMARY:Ada - needles")
+    rows = read(moved, weekly("RRULE:FREQ=WEEKLY;COUNT=3"))
+    assert [row.start for row in rows] == ["2027-03-30T14:00:00+01:00", THREE[0], THREE[2]]
+    assert [row.line for row in rows] == [4, 12, 12]
+    assert (rows[0].service, rows[0].minutes, rows[0].phone) == ("needles", "45", "020 7946 0142")
+
+
+@pytest.mark.parametrize("when", [[], ["DTSTART;TZID=Europe/London:20270329T090000"]])
+def test_a_repetition_that_is_called_off_is_a_cancelled_visit(when: list[str]) -> None:
+    rows = read(weekly("RRULE:FREQ=WEEKLY;COUNT=3"), another("STATUS:CANCELLED", *when))
+    assert [(row.start, row.status) for row in rows] == [(THREE[0], ""), (THREE[2], ""), (THREE[1], "cancelled")]
+    assert {(row.name, row.service) for row in rows} == {("Ada", "Visit")}
+
+
+def test_what_is_different_from_some_time_on() -> None:
+    later = another(
+        "DTSTART;TZID=Europe/London:20270330T140000",
+        "DTEND;TZID=Europe/London:20270330T150000",
+        "SUMMARY:Ada - needles",
+        at=";RANGE=THISANDFUTURE;TZID=Europe/London:20270329T090000",
+    )
+    rows = read(weekly("RRULE:FREQ=WEEKLY;COUNT=3"), later)
+    assert [row.start for row in rows] == [THREE[0], "2027-03-30T14:00:00+01:00", "2027-04-06T14:00:00+01:00"]
+    assert [(row.line, row.service, row.minutes) for row in rows[1:]] == [(13, "needles", "60")] * 2
+
+
+@pytest.mark.parametrize(
+    ("rule", "first", "last", "count"),
+    [
+        ("FREQ=WEEKLY", "2027-03-22", "2029-01-08", 95),
+        ("FREQ=WEEKLY;COUNT=200", "2027-03-22", "2029-01-08", 95),
+        ("FREQ=YEARLY;UNTIL=20400101T000000Z", "2027-03-22", "2028-03-22", 2),
+    ],
+)
+def test_the_row_where_repetitions_are_cut_off_says_so(rule: str, first: str, last: str, count: int) -> None:
+    rows = read(weekly(f"RRULE:{rule}"))
+    assert (rows[0].start[:10], rows[-1].start[:10], len(rows)) == (first, last, count)
+    assert [row.remark for row in rows if row.remark] == ["goes on repeating: taken until 2029-01-11"]
+    assert rows[-1].remark
+
+
+def test_of_what_repeats_too_many_times_the_last_are_taken() -> None:
+    daily = ("UID:1@other.example", "DTSTART:20200101T090000Z", "DTEND:20200101T093000Z", "RRULE:FREQ=DAILY", *ADA)
+    rows = read(daily)
+    assert (len(rows), rows[-1].start[:10]) == (2000, "2029-01-11")
+    assert rows[0].remark == "repeats more than 2,000 times: taken from this one on"
+    assert rows[-1].remark == "goes on repeating: taken until 2029-01-11"
+
+
+@pytest.mark.parametrize(
+    ("odd", "start"),
+    [
+        (weekly("RRULE:FREQ=SECONDLY"), "a repeated event that can't be worked out"),
+        (weekly("RRULE:FREQ=MINUTELY;COUNT=2"), "a repeated event that can't be worked out"),
+        (weekly("RRULE:FREQ=SOMETIMES"), "a repeated event that can't be worked out"),
+        (weekly("RRULE:FREQ=DAILY;COUNT=2", "EXDATE:nonsense"), "a repeated event that can't be worked out"),
+        (weekly("RDATE:nonsense"), "a repeated event that can't be worked out"),
+        (("DTSTART:nonsense", "RRULE:FREQ=DAILY", *ADA), "a repeated event that can't be worked out"),
+        (("DTSTART:20290301T090000Z", "RRULE:FREQ=DAILY", *ADA), "a repeated event that begins after 2029-01-11"),
+        (("DTSTART;VALUE=DATE:20270112", "RRULE:FREQ=DAILY", *ADA), "an all-day event"),
+    ],
+)
+def test_a_repeated_event_that_no_one_can_come_to_is_one_row_and_the_others_stand(
+    odd: Sequence[str], start: str
+) -> None:
+    assert starts(odd, (*NINE, "SUMMARY:Eve")) == [start, "2027-01-12T09:00:00+00:00"]
+
+
+def test_what_is_different_at_a_time_that_can_not_be_read_is_named() -> None:
+    rows = starts(weekly("RRULE:FREQ=WEEKLY;COUNT=3"), another(*NINE, at=":nonsense"))
+    assert rows == [*THREE, "a repeated event that can't be worked out"]

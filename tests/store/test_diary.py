@@ -92,7 +92,7 @@ def test_what_many_visits_touched_at_once_is_read_again(make: Make) -> None:
             start = make.at(f"{luck.choice(DAYS[:5])} {luck.randint(9, 16):02}:00", weeks=luck.randint(1, 3))
             what = luck.choice(["visit,bo", "needles,bo", "visit,dee"])
             rows.append(f"{start.isoformat()},{what},Patient {n} {k}")
-        table = importing.read("\n".join(["start,service,practitioner,name", *rows]).encode(), make.elm)
+        table = importing.read("\n".join(["start,service,practitioner,name", *rows]).encode(), make.elm, now=make.now)
         for batch in importing.batches(importing.examine(make.elm, table.rows, now=make.now)):
             importing.write(make.elm, batch, now=make.now)
         assert before != levels(make) == as_read_anew(make)
