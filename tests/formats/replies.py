@@ -57,7 +57,7 @@ DTSTAMP:{stamp}
 ORGANIZER;CN=Elm Clinic:mailto:{organizer}
 UID:{uid}
 ATTENDEE;CUTYPE=INDIVIDUAL;ROLE=REQ-PARTICIPANT;PARTSTAT={status};CN=Ada L
- ovelace;X-NUM-GUESTS=0;X-RESPONSE-COMMENT="see you: soon; yes":mailto:{sender}
+ ovelace;X-NUM-GUESTS=0;X-RESPONSE-COMMENT="I&#39\\;m late: 5 min; ok?":mailto:{sender}
 CREATED:20270104T093000Z
 DESCRIPTION:-::~:~::~:~:~:~:~:~::-\\nText
 LAST-MODIFIED:{stamp}
