@@ -142,6 +142,17 @@ def test_a_move_undone_before_anybody_heard_of_it_makes_no_answer_stale(post: Po
     assert post.answer("ACCEPTED", sequence=1, minutes=1) is Outcome.STALE
 
 
+def test_who_is_written_to_at_a_plus_address_answers_from_the_plain_one(app: Flask, make: Make) -> None:
+    post = Post(app, make)
+    post.visit = make.appointment("Tue 10:00", person=make.person("Bo Andersen", email="bo+self@elm.example"))
+    assert post.answer("DECLINED", sender=BO, attendee="bo+self@elm.example") is Outcome.TAKEN
+    assert post.answer("ACCEPTED", sender=BO) is Outcome.TAKEN  # the practitioner's own invite
+    assert {said.sender_role: said.wants for said in post.standing()} == {
+        "patient": "declined",
+        "practitioner": "accepted",
+    }
+
+
 NOT_COUNTED: list[tuple[dict[str, Any], Outcome]] = [
     ({"sender": "eve@example.com"}, Outcome.FORGED),
     ({"sender": "eve@example.com", "attendee": ADA}, Outcome.FORGED),
