@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import hashlib
 import json
@@ -108,7 +109,9 @@ def test_the_files_are_whole_safe_and_their_owners_only(app: Flask, make: Make, 
     visits = json.loads((target / "visits.json").read_text("utf-8"))
     assert visits[0]["note"] == "Needs the lift;\nring twice"
     assert [step["new"] for step in visits[0]["history"]] == ["booked"]
-    with (target / "visits.csv").open(encoding="utf-8", newline="") as file:
+    tables = [path.read_bytes() for path in target.glob("*.csv")]
+    assert [content[:3] for content in tables] == [codecs.BOM_UTF8] * 5
+    with (target / "visits.csv").open(encoding="utf-8-sig", newline="") as file:
         names = {row["name"] for row in csv.DictReader(file)}
     assert "'=cmd|calc" in names
     everything = "".join(path.read_text("utf-8") for path in target.iterdir())
