@@ -78,7 +78,7 @@ class Place:
 
 def about_visit(kind: Kind, role: Recipient, visit: Visit, *, facts: Facts, method: Method | None) -> Letter:
     """The mail that tells this recipient this about a visit. `method` is that of the invite in it, None without."""
-    if kind is Kind.ELSEWHERE:
+    if kind is Kind.ELSEWHERE and role is Recipient.PATIENT:
         page = _farewell(visit, method)
     elif role is Recipient.PATIENT:
         page = _to_patient(kind, visit, facts, method)
