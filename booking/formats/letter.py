@@ -380,7 +380,7 @@ def _clinic_sentence(kind: Kind, head: Letterhead) -> str:
         Kind.MISTAKE: _("A visit was entered by mistake and is taken out."),
         Kind.LAPSED: _("A request was not answered in time and has ended."),
         Kind.REPLACED: _("A visit is no longer yours."),
-        Kind.ELSEWHERE: _("A visit's invitation is replaced by a new one."),
+        Kind.ELSEWHERE: _("A visit's invitation no longer holds."),
     }[kind]
 
 
