@@ -263,7 +263,7 @@ def _to_patient(kind: Kind, visit: Visit, facts: Facts, method: Method | None) -
         head,
         preheader=", ".join(line(part) for part in (*visit.address, _phone(head)) if part),
         sentence=_sentence(kind, head),
-        when=_when(visit),
+        when=(*_when(visit), _("For %(patient)s") % {"patient": line(visit.patient)}),  # a family may share an address
         notes=(*_notes(kind, visit, facts), _calendar_note(head, method)),
         sections=sections,
         actions=(Action(label, visit.manage_url),),
