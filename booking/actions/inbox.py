@@ -42,7 +42,8 @@ def receive(content: bytes, now: datetime) -> Outcome:
         return _noted(Outcome.IGNORED, now)
     if mail.bounce is not None:
         return _bounced(mail.bounce, now)
-    if mail.reply is None or (mail.is_automatic and mail.reply.method != "REPLY"):
+    # Google's calendar marks all that it sends for its people; only what would make us answer might go in circles.
+    if mail.reply is None or (mail.is_automatic and answer(mail.reply) is Answer.REFRESH):
         return _noted(Outcome.IGNORED, now)
     authserv = settings().mail_authserv
     is_proven = not authserv or reply.is_proven(mail.results, mail.sender, authserv)

@@ -26,7 +26,7 @@ from booking.store.audit import Entry
 from booking.store.base import db
 from booking.store.outbox import Message
 from tests.cast import Make
-from tests.formats.replies import bounce, written
+from tests.formats.replies import PROGRAMS, bounce, written
 
 ADA, BO = "ada@example.com", "bo@elm.example"
 CY = Caller("staff", 1, "front-desk")
@@ -161,7 +161,7 @@ NOT_COUNTED: list[tuple[dict[str, Any], Outcome]] = [
     ({"uid": "0@elm.example"}, Outcome.FOREIGN),
     ({"method": "CANCEL"}, Outcome.IGNORED),
     ({"method": "REQUEST"}, Outcome.IGNORED),
-    ({"method": "COUNTER"}, Outcome.IGNORED),  # this program says that nobody wrote it
+    ({"method": "REFRESH"}, Outcome.IGNORED),  # this program says that nobody wrote it
 ]
 
 
@@ -208,10 +208,11 @@ def test_a_practitioners_no_never_cancels(app: Flask, make: Make) -> None:
     assert post.row().status == "booked"
 
 
-def test_another_time_is_proposed_accepted_and_invited_to(post: Post, make: Make) -> None:
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_another_time_is_proposed_accepted_and_invited_to(post: Post, make: Make, program: str) -> None:
     post.deliver()
     taken = post.answer(
-        "TENTATIVE", program="outlook", method="COUNTER", starts="20270111T143000", ends="20270111T150000"
+        "TENTATIVE", program=program, method="COUNTER", starts="20270111T143000", ends="20270111T150000"
     )
     assert taken is Outcome.TAKEN
     [said] = post.standing()

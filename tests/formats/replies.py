@@ -11,7 +11,8 @@ Message-ID: <calendar-1f@google.com>
 Subject: {status}: Appointment at Elm Clinic @ Mon 11 Jan 2027 9am - 9:30am (GMT)
 From: Ada Lovelace <{sender}>
 To: {organizer}
-Auto-Submitted: auto-replied
+Sender: Google Calendar <calendar-notification@google.com>
+Auto-Submitted: auto-generated
 Content-Type: multipart/mixed; boundary="0000000000008e"
 
 --0000000000008e
