@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import imaplib
 import logging
@@ -56,12 +57,29 @@ def _session(url: str) -> Iterator[imaplib.IMAP4]:
     else:
         session = imaplib.IMAP4(host, parts.port or 143, timeout=TIMEOUT)
     try:
-        session.login(_quoted(unquote(parts.username or "")), unquote(parts.password or ""))
-        _done(session.select(_quoted(unquote(parts.path.strip("/")) or "INBOX")))
+        _log_in(session, unquote(parts.username or ""), unquote(parts.password or ""))
+        _done(session.select(_quoted(_named(unquote(parts.path.strip("/")) or "INBOX"))))
         yield session
     finally:
         with contextlib.suppress(OSError, imaplib.IMAP4.error):
             session.logout()
+
+
+def _log_in(session: imaplib.IMAP4, user: str, password: str) -> None:
+    if (user + password).isascii():
+        session.login(_quoted(user), password)
+    else:  # the LOGIN command knows English letters only
+        session.authenticate("PLAIN", lambda _: f"\0{user}\0{password}".encode())
+
+
+def _named(mailbox: str) -> str:
+    """The mailbox's name as IMAP writes it (RFC 3501, 5.1.3)."""
+
+    def packed(found: re.Match[str]) -> str:
+        letters = base64.b64encode(found[0].encode("utf-16-be")).decode()
+        return f"&{letters.rstrip('=').replace('/', ',')}-"
+
+    return re.sub(r"[^\x20-\x7e]+", packed, mailbox.replace("&", "&-"))
 
 
 def _read(session: imaplib.IMAP4, receive: Callable[[bytes], object], giving_up: tuple[type[Exception], ...]) -> int:

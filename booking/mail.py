@@ -6,6 +6,7 @@ a code and never the server's words, which repeat the address.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import os
 import smtplib
@@ -121,7 +122,7 @@ def _session(by: Server, *, name: str, timeout: float) -> smtplib.SMTP:
         if by.starttls:
             session.starttls(context=ssl.create_default_context())
         if by.user:
-            session.login(by.user, by.password)
+            _log_in(session, by.user, by.password)
         session.ehlo_or_helo_if_needed()
     except (OSError, smtplib.SMTPException) as error:
         if session is not None:
@@ -129,6 +130,16 @@ def _session(by: Server, *, name: str, timeout: float) -> smtplib.SMTP:
         code = error.smtp_code if isinstance(error, smtplib.SMTPResponseException) else type(error).__name__
         raise Unreachable(code) from None
     return session
+
+
+def _log_in(session: smtplib.SMTP, user: str, password: str) -> None:
+    if (user + password).isascii():
+        session.login(user, password)
+        return
+    session.ehlo_or_helo_if_needed()  # smtplib's own login knows English letters only
+    code, answer = session.docmd("AUTH PLAIN", base64.b64encode(f"\0{user}\0{password}".encode()).decode())
+    if code != 235:
+        raise smtplib.SMTPAuthenticationError(code, answer)
 
 
 def _refused(code: int) -> MailError:

@@ -219,12 +219,15 @@ def test_encryption_wants_a_certificate_that_we_trust(
     assert bool(post.envelopes) is trusted
 
 
-@pytest.mark.parametrize(("password", "taken"), [("s3cr%2Fet", True), ("wrong", False)])
+@pytest.mark.parametrize(
+    ("password", "taken"), [("s3cr%2Fet", True), ("wrong", False), ("Pa%C3%9Fwort", True), ("Pa%C3%9F", False)]
+)
 def test_the_user_signs_in(
     post: Post, certificate: Path, monkeypatch: pytest.MonkeyPatch, password: str, taken: bool
 ) -> None:
     def check(_server: SMTP, _session: Session, _envelope: Envelope, _way: str, data: LoginPassword) -> AuthResult:
-        return AuthResult(success=(data.login, data.password) == (b"booking", b"s3cr/et"), handled=False)
+        good = [(b"booking", b"s3cr/et"), (b"booking", "Paßwort".encode())]
+        return AuthResult(success=(data.login, data.password) in good, handled=False)
 
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     with smtp.serving(post, tls_context=context(certificate), authenticator=check, auth_required=True) as port:

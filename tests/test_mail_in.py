@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from click.testing import CliRunner, Result
@@ -52,6 +53,19 @@ def test_each_unread_mail_is_handed_over_once_and_none_is_deleted(server: Server
     assert len(found[1]) == imap.MOST
     assert imap.poll(server.url, found.append) == 0
     assert server.flags() == [r"\Seen"] * 3
+
+
+def test_password_and_mailbox_may_have_letters_of_every_alphabet(server: Server) -> None:
+    session = server.session()
+    session.create('"R&APw-ck &- mehr"')
+    session.append('"R&APw-ck &- mehr"', "", "", b"Subject: one\r\n\r\n")
+    session.logout()
+    found: list[bytes] = []
+    url = f"imap://zoe:{quote(imap_server.ZOES)}@127.0.0.1:{server.port}/{quote('Rück & mehr')}"
+    assert imap.poll(url, found.append) == 1
+    assert [mail[:12] for mail in found] == [b"Subject: one"]
+    with pytest.raises(imap.Unreachable):
+        imap.check(url.replace("5%20", "6%20"))
 
 
 def test_a_fault_in_one_mail_does_not_stop_the_others(server: Server, caplog: pytest.LogCaptureFixture) -> None:

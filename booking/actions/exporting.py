@@ -110,7 +110,7 @@ def _csv(packed: Parcel, name: str, columns: tuple[str, ...], records: Iterable[
     rows = ([record.get(column) for column in columns] for record in records)
     count = 0
     with packed.file(name) as write:
-        write(table.write([columns]))
+        write("\ufeff" + table.write([columns]))  # by the mark Excel knows that it is UTF-8
         while portion := list(islice(rows, AT_ONCE)):
             write(table.write(portion))
             count += len(portion)

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from booking.domain.access import PATIENT, Caller
 from booking.domain.appointment import ASKED, Status, changeable_until
 from booking.domain.message import Facts, Kind, Method, Recipient
-from booking.domain.reply import ASKING, Answer, Invited, Outcome, Reply, answer, judge
+from booking.domain.reply import ASKING, Answer, Invited, Outcome, Reply, answer, judge, mailbox
 from booking.formats import itip, reply
 from booking.formats.reply import Bounce
 from booking.store import answer as answers
@@ -42,7 +42,8 @@ def receive(content: bytes, now: datetime) -> Outcome:
         return _noted(Outcome.IGNORED, now)
     if mail.bounce is not None:
         return _bounced(mail.bounce, now)
-    if mail.reply is None or (mail.is_automatic and mail.reply.method != "REPLY"):
+    # Google's calendar marks all that it sends for its people; only what would make us answer might go in circles.
+    if mail.reply is None or (mail.is_automatic and answer(mail.reply) is Answer.REFRESH):
         return _noted(Outcome.IGNORED, now)
     authserv = settings().mail_authserv
     is_proven = not authserv or reply.is_proven(mail.results, mail.sender, authserv)
@@ -110,7 +111,7 @@ def _answered(said: Reply, sender: str, now: datetime) -> Outcome:
     if visit.uid != said.uid:
         raise Stale  # its patient's address changed while we waited
     people = _people(visit)
-    role = next((role for role, address in people.items() if _plain(address) == sender), Recipient.PATIENT)
+    role = _role(said, people)
     outcome = judge(said, sender, _invited(visit, role, people), now)
     wants = answer(said)
     if outcome is not Outcome.TAKEN or wants is None or said.stamped_at is None:
@@ -141,6 +142,15 @@ def _people(visit: Appointment) -> dict[Recipient, str]:
     _name, practitioner = invited(visit.practitioner_id)
     found = {Recipient.PATIENT: patient.email or "", Recipient.PRACTITIONER: practitioner}
     return {role: address for role, address in found.items() if address}
+
+
+def _role(said: Reply, people: dict[Recipient, str]) -> Recipient:
+    """For whom the answer is: who was invited at just that address, or else at another one of the same mailbox."""
+    attendee = said.attendees[0] if said.attendees else ""
+    plain = {role: _plain(address) for role, address in people.items()}
+    exact = [role for role, address in plain.items() if address == attendee]
+    same = [role for role, address in plain.items() if mailbox(address) == mailbox(attendee)]
+    return [*exact, *same, Recipient.PATIENT][0]
 
 
 def _invited(visit: Appointment, role: Recipient, people: dict[Recipient, str]) -> Invited:

@@ -161,6 +161,8 @@ def _written(claim: Claim, now: datetime) -> bytes | None:
         head, text = _about_no_visit(claim, kind, facts)
     else:
         role = Recipient(claim.role)
+        if kind is Kind.REPLACED and _is_still_theirs(claim):
+            kind = Kind.ELSEWHERE
         told = _as_told(claim, kind, role, facts, now)
         said = settled(kind, told, facts.was)
         if said is None:
@@ -253,6 +255,13 @@ def _is_still_to_come(claim: Claim, now: datetime) -> bool:
     visit = db.session.get_one(Appointment, claim.appointment_id)
     is_the_same = visit.updated_at <= claim.created_at
     return is_the_same and visit.status == Status.BOOKED and now < visit.starts_at <= now + BEFORE
+
+
+def _is_still_theirs(claim: Claim) -> bool:
+    """Whether the practitioner whose event goes keeps the visit, and merely wants no more invites."""
+    visit = db.session.get_one(Appointment, claim.appointment_id)
+    address = db.session.get_one(Actor, visit.practitioner_id).email or ""
+    return visit.status in NOTED and address.casefold() == claim.address.casefold()
 
 
 def _name(role: Recipient, told: Visit) -> str:

@@ -77,11 +77,24 @@ def answer(reply: Reply) -> Answer | None:
     return Answer(said) if reply.method == "REPLY" and said in ("accepted", "tentative", "declined") else None
 
 
+def mailbox(address: str) -> str:
+    """The mailbox that an address (bare, in lower case) leads to, as far as addresses tell.
+
+    Who gave the clinic ada+clinic@… answers as ada@…. Google's dots mean nothing, and it has two names.
+    """
+    name, at, host = address.rpartition("@")
+    name = name.partition("+")[0] or name
+    if host in ("gmail.com", "googlemail.com"):
+        name, host = name.replace(".", ""), "gmail.com"
+    return f"{name}{at}{host}"
+
+
 def judge(reply: Reply, sender: str, invited: Invited | None, now: datetime) -> Outcome:
     """Whether an answer from this sender (bare, in lower case) counts. `invited` is None where no visit has the UID.
 
     1. Others' REQUEST, CANCEL, ADD and PUBLISH are nothing to us, nor is an answer about a mere request.
-    2. Exactly one attendee, who is invited and sent the mail himself. Outlook.com leaves out the ORGANIZER.
+    2. Exactly one attendee, who is invited and sent the mail himself, perhaps by another name of the same mailbox.
+       Outlook.com leaves out the ORGANIZER.
     3. It is about the visit as it stands: a SEQUENCE of when it stood elsewhere is stale, a higher one than the
        visit's was never sent by us. A move undone before anybody heard of it makes no answer stale.
     4. It is newer than the last one taken: an old answer, sent again, takes back no newer one. Asking for the invite
@@ -92,7 +105,8 @@ def judge(reply: Reply, sender: str, invited: Invited | None, now: datetime) -> 
         return Outcome.IGNORED
     if invited is None:
         return Outcome.FOREIGN
-    if reply.attendees != (sender,) or sender not in invited.addresses:
+    by = mailbox(sender)
+    if [*map(mailbox, reply.attendees)] != [by] or by not in map(mailbox, invited.addresses):
         return Outcome.FORGED
     if reply.organizer not in ("", invited.organizer):
         return Outcome.FORGED

@@ -6,14 +6,16 @@ as the invite has them, but not the link that may change the visit.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import accumulate
 from urllib.parse import quote, urlencode
 
 from booking.domain.message import Visit
 from booking.formats import ical, words
 
-LONGEST = 700  # characters of text: some browsers and servers cut addresses off at 2,000
+LONGEST = 2000  # characters of an address: some browsers and servers cut off or refuse longer ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,25 +36,45 @@ def links(visit: Visit) -> tuple[AddTo, ...]:
 
 
 def _google(visit: Visit) -> str:
-    return "https://calendar.google.com/calendar/render?" + _query(
+    return _address(
+        "https://calendar.google.com/calendar/render?",
         action="TEMPLATE",
         text=ical.title(visit),
         dates=f"{visit.starts_at.astimezone(UTC):%Y%m%dT%H%M%SZ}/{visit.ends_at.astimezone(UTC):%Y%m%dT%H%M%SZ}",
-        details=_said(visit),
         location=ical.where(visit),
+        details=_said(visit),
     )
 
 
 def _outlook(host: str, visit: Visit) -> str:
-    return f"https://{host}/calendar/0/deeplink/compose?" + _query(
+    return _address(
+        f"https://{host}/calendar/0/deeplink/compose?",
         path="/calendar/action/compose",
         rru="addevent",
         subject=ical.title(visit),
         startdt=_instant(visit.starts_at),
         enddt=_instant(visit.ends_at),
-        body=_said(visit),
         location=ical.where(visit),
+        body=_said(visit),
     )
+
+
+def _address(form: str, **values: str) -> str:
+    """The form filled in. The last value is a text that is cut where the address would become too long.
+
+    A letter of another alphabet takes six or nine characters of an address.
+    """
+    text = values.popitem()
+    found = form + _query(**values)
+    return found + "&" + _query(**{text[0]: _cut(text[1], LONGEST - len(found) - len(f"&{text[0]}="))})
+
+
+def _cut(text: str, room: int) -> str:
+    """The text, or as much of it as fits if it is quoted."""
+    ends = list(accumulate(len(quote(char, safe="")) for char in text))
+    if not ends or ends[-1] <= room:
+        return text
+    return text[: bisect_right(ends, room - len(quote("…")))] + "…"
 
 
 def _query(**values: str) -> str:
@@ -68,5 +90,4 @@ def _said(visit: Visit) -> str:
     _ = words.translations(visit.head.lang).gettext
     who = _("With %(practitioner)s.") % {"practitioner": ical.line(visit.practitioner)} if visit.practitioner else ""
     reference = _("Reference: %(reference)s") % {"reference": visit.reference}
-    said = ical.described(visit, who=who, link=reference)
-    return said if len(said) <= LONGEST else said[: LONGEST - 1] + "…"
+    return ical.described(visit, who=who, link=reference)

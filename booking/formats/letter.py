@@ -78,7 +78,7 @@ class Place:
 
 def about_visit(kind: Kind, role: Recipient, visit: Visit, *, facts: Facts, method: Method | None) -> Letter:
     """The mail that tells this recipient this about a visit. `method` is that of the invite in it, None without."""
-    if kind is Kind.ELSEWHERE:
+    if kind is Kind.ELSEWHERE and role is Recipient.PATIENT:
         page = _farewell(visit, method)
     elif role is Recipient.PATIENT:
         page = _to_patient(kind, visit, facts, method)
@@ -263,7 +263,7 @@ def _to_patient(kind: Kind, visit: Visit, facts: Facts, method: Method | None) -
         head,
         preheader=", ".join(line(part) for part in (*visit.address, _phone(head)) if part),
         sentence=_sentence(kind, head),
-        when=_when(visit),
+        when=(*_when(visit), _("For %(patient)s") % {"patient": line(visit.patient)}),  # a family may share an address
         notes=(*_notes(kind, visit, facts), _calendar_note(head, method)),
         sections=sections,
         actions=(Action(label, visit.manage_url),),
@@ -380,7 +380,7 @@ def _clinic_sentence(kind: Kind, head: Letterhead) -> str:
         Kind.MISTAKE: _("A visit was entered by mistake and is taken out."),
         Kind.LAPSED: _("A request was not answered in time and has ended."),
         Kind.REPLACED: _("A visit is no longer yours."),
-        Kind.ELSEWHERE: _("A visit's invitation is replaced by a new one."),
+        Kind.ELSEWHERE: _("A visit's invitation no longer holds."),
     }[kind]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import email
 import email.policy
+import html
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -248,7 +249,7 @@ def _event(text: str) -> Reply | None:
         partstat=attendees[0][1].get("PARTSTAT", "") if attendees else "",
         sequence=int(sequence),
         stamped_at=_instant(event, "DTSTAMP"),
-        comment=tidy_lines(clean(_unescaped(_first(event, "COMMENT"))))[:NOTE_LENGTH],
+        comment=tidy_lines(clean(_comment(event)))[:NOTE_LENGTH],
         starts_at=_instant(event, "DTSTART"),
         ends_at=_instant(event, "DTEND"),
     )
@@ -286,6 +287,13 @@ def _value(line: str) -> Value:
 
 def _first(event: Event, name: str) -> str:
     return event[name][0][0] if name in event else ""
+
+
+def _comment(event: Event) -> str:
+    """What its sender wrote beside the answer. Google's calendar has it, as HTML, in a parameter of the attendee."""
+    _attendee, parameters = event["ATTENDEE"][0] if "ATTENDEE" in event else ("", {})
+    beside = html.unescape(_unescaped(parameters.get("X-RESPONSE-COMMENT", "")))
+    return _unescaped(_first(event, "COMMENT")) or beside
 
 
 def _organizer(value: str) -> str:

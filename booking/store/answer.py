@@ -71,7 +71,7 @@ def take(
         wants=wants.value,
         stamped_at=stamped_at,
         sequence=sequence,
-        comment=seal(comment, _place(visit)) if comment else None,
+        comment=seal(comment, comment_place(visit.public_id)) if comment else None,
         starts_at=starts_at,
         ends_at=ends_at,
     )
@@ -107,7 +107,7 @@ def standing(visit: Appointment) -> list[Received]:
 
 def comment_of(answer: Received, visit: Appointment) -> str:
     """What somebody wrote beside their answer; empty if nothing."""
-    return unseal(answer.comment, _place(visit)).decode() if answer.comment else ""
+    return unseal(answer.comment, comment_place(visit.public_id)).decode() if answer.comment else ""
 
 
 def was_invited_lately(visit: Appointment, address: str, *, since: datetime) -> bool:
@@ -139,5 +139,6 @@ def prune(before: datetime) -> None:
     db.session.execute(sa.delete(Received).where(Received.appointment_id.is_(None), Received.received_at < before))
 
 
-def _place(visit: Appointment) -> str:
-    return f"answer.comment:{visit.public_id}"
+def comment_place(visit: str) -> str:
+    """Where the comments on the visit of that public id are sealed."""
+    return f"answer.comment:{visit}"

@@ -15,7 +15,9 @@ from sqlalchemy.engine import Connection
 
 from booking.domain.access import REFERENCE_LENGTH
 from booking.domain.errors import NotFound
+from booking.domain.reply import Outcome
 from booking.domain.time import local
+from booking.store.answer import Received, comment_place
 from booking.store.appointment import Appointment, Change
 from booking.store.audit import Entry
 from booking.store.base import db, dialect, table
@@ -32,6 +34,7 @@ PORTION = 500  # rows read at once
 Record = dict[str, Any]
 appointment, patient, message = table(Appointment), table(Patient), table(Message)
 change, note, entry, staff = table(Change), table(PatientNote), table(Entry), table(Staff)
+answer = table(Received)
 service, practitioner, location = table(Service), table(Actor), table(Location)
 room = practitioner.alias("room")
 
@@ -102,7 +105,8 @@ def patients(connection: Connection, clinic_id: int, only: Collection[int] | Non
 
 
 def visits(connection: Connection, clinic_id: int, only: Collection[int] | None = None) -> Iterator[Record]:
-    """The clinic's visits, or those of some patients, in the order in which they were made, each with its history.
+    """The clinic's visits, or those of some patients, in the order in which they were made, each with its history and
+    with what was answered from calendars.
 
     Times are ISO 8601 with the location's offset.
     """
@@ -128,7 +132,8 @@ def visits(connection: Connection, clinic_id: int, only: Collection[int] | None 
     if only is not None:
         query = query.where(appointment.c.patient_id.in_(only))
     for rows in _portions(connection, query, appointment.c.id):
-        histories = _histories(connection, {row.id: row.public_id for row in rows})
+        ids = {row.id: row.public_id for row in rows}
+        histories, answers = _histories(connection, ids), _answers(connection, ids)
         for row in rows:
             yield {
                 "id": row.public_id,
@@ -155,6 +160,7 @@ def visits(connection: Connection, clinic_id: int, only: Collection[int] | None 
                 "created_at": row.created_at.isoformat(),
                 "updated_at": row.updated_at.isoformat(),
                 "history": histories.get(row.id, []),
+                "answers": answers.get(row.id, []),
             }
 
 
@@ -172,6 +178,22 @@ def _histories(connection: Connection, visits: dict[int, str]) -> dict[int, list
             "reason": unseal(row.reason, place).decode() if row.reason else "",
         }
         found.setdefault(row.appointment_id, []).append(step)
+    return found
+
+
+def _answers(connection: Connection, visits: dict[int, str]) -> dict[int, list[Record]]:
+    found: dict[int, list[Record]] = {}
+    taken = answer.c.appointment_id.in_(list(visits)), answer.c.outcome == Outcome.TAKEN.value
+    for row in connection.execute(sa.select(answer).where(*taken).order_by(answer.c.id)):
+        said = {
+            "at": row.received_at.isoformat(),
+            "by": row.sender_role,
+            "answer": row.wants,
+            "comment": unseal(row.comment, comment_place(visits[row.appointment_id])).decode() if row.comment else "",
+            "start": row.starts_at.isoformat() if row.starts_at else None,
+            "end": row.ends_at.isoformat() if row.ends_at else None,
+        }
+        found.setdefault(row.appointment_id, []).append(said)
     return found
 
 

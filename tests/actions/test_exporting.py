@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import hashlib
 import json
@@ -17,10 +18,12 @@ from booking.actions import exporting, importing
 from booking.actions import patient as patients
 from booking.domain.access import WORKER, Caller
 from booking.domain.errors import NotFound
+from booking.domain.reply import Answer
+from booking.store import answer as answers
 from booking.store import clinic as clinics
 from booking.store.appointment import Appointment, note_of
 from booking.store.audit import Entry
-from booking.store.base import db
+from booking.store.base import db, transaction
 from booking.store.patient import Patient
 from booking.store.practitioner import Actor, Service
 from tests.cast import ELM, Make
@@ -108,7 +111,9 @@ def test_the_files_are_whole_safe_and_their_owners_only(app: Flask, make: Make, 
     visits = json.loads((target / "visits.json").read_text("utf-8"))
     assert visits[0]["note"] == "Needs the lift;\nring twice"
     assert [step["new"] for step in visits[0]["history"]] == ["booked"]
-    with (target / "visits.csv").open(encoding="utf-8", newline="") as file:
+    tables = [path.read_bytes() for path in target.glob("*.csv")]
+    assert [content[:3] for content in tables] == [codecs.BOM_UTF8] * 5
+    with (target / "visits.csv").open(encoding="utf-8-sig", newline="") as file:
         names = {row["name"] for row in csv.DictReader(file)}
     assert "'=cmd|calc" in names
     everything = "".join(path.read_text("utf-8") for path in target.iterdir())
@@ -127,6 +132,8 @@ def test_one_patients_data_are_theirs_alone(app: Flask, make: Make, tmp_path: Pa
         ada = db.session.scalars(sa.select(Patient).where(Patient.name == "Ada Lovelace")).one()
         [visit] = db.session.scalars(sa.select(Appointment).where(Appointment.patient_id == ada.id))
         patients.write_note(elm.id, ada.public_id, "Prefers mornings", by=Caller("staff", 1, "owner"), now=make.now)
+        said = {"stamped_at": make.now, "sequence": 0, "now": make.now, "comment": "Ill, sorry"}
+        transaction(answers.take)(visit, "patient", Answer.DECLINED, **said)
         text = exporting.patient_text(elm, ada.public_id, by=WORKER, now=make.now)
         counts = exporting.of_patient(elm, visit.reference.lower(), tmp_path / "ada", by=WORKER, now=make.now)
         with pytest.raises(NotFound):
@@ -138,5 +145,6 @@ def test_one_patients_data_are_theirs_alone(app: Flask, make: Make, tmp_path: Pa
     assert exported == [f"patient:{ada.id}"] * 2
     found = json.loads(text)
     assert [note["text"] for note in found["patients"][0]["notes"]] == ["Prefers mornings"]
+    assert [(one["answer"], one["comment"]) for one in found["visits"][0]["answers"]] == [("declined", "Ill, sorry")]
     assert "Ada Lovelace" in text
     assert "Eve Adams" not in text + (tmp_path / "ada" / "visits.csv").read_text("utf-8")

@@ -26,7 +26,7 @@ from booking.store.audit import Entry
 from booking.store.base import db
 from booking.store.outbox import Message
 from tests.cast import Make
-from tests.formats.replies import bounce, written
+from tests.formats.replies import PROGRAMS, bounce, written
 
 ADA, BO = "ada@example.com", "bo@elm.example"
 CY = Caller("staff", 1, "front-desk")
@@ -142,6 +142,17 @@ def test_a_move_undone_before_anybody_heard_of_it_makes_no_answer_stale(post: Po
     assert post.answer("ACCEPTED", sequence=1, minutes=1) is Outcome.STALE
 
 
+def test_who_is_written_to_at_a_plus_address_answers_from_the_plain_one(app: Flask, make: Make) -> None:
+    post = Post(app, make)
+    post.visit = make.appointment("Tue 10:00", person=make.person("Bo Andersen", email="bo+self@elm.example"))
+    assert post.answer("DECLINED", sender=BO, attendee="bo+self@elm.example") is Outcome.TAKEN
+    assert post.answer("ACCEPTED", sender=BO) is Outcome.TAKEN  # the practitioner's own invite
+    assert {said.sender_role: said.wants for said in post.standing()} == {
+        "patient": "declined",
+        "practitioner": "accepted",
+    }
+
+
 NOT_COUNTED: list[tuple[dict[str, Any], Outcome]] = [
     ({"sender": "eve@example.com"}, Outcome.FORGED),
     ({"sender": "eve@example.com", "attendee": ADA}, Outcome.FORGED),
@@ -150,7 +161,7 @@ NOT_COUNTED: list[tuple[dict[str, Any], Outcome]] = [
     ({"uid": "0@elm.example"}, Outcome.FOREIGN),
     ({"method": "CANCEL"}, Outcome.IGNORED),
     ({"method": "REQUEST"}, Outcome.IGNORED),
-    ({"method": "COUNTER"}, Outcome.IGNORED),  # this program says that nobody wrote it
+    ({"method": "REFRESH"}, Outcome.IGNORED),  # this program says that nobody wrote it
 ]
 
 
@@ -197,10 +208,11 @@ def test_a_practitioners_no_never_cancels(app: Flask, make: Make) -> None:
     assert post.row().status == "booked"
 
 
-def test_another_time_is_proposed_accepted_and_invited_to(post: Post, make: Make) -> None:
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_another_time_is_proposed_accepted_and_invited_to(post: Post, make: Make, program: str) -> None:
     post.deliver()
     taken = post.answer(
-        "TENTATIVE", program="outlook", method="COUNTER", starts="20270111T143000", ends="20270111T150000"
+        "TENTATIVE", program=program, method="COUNTER", starts="20270111T143000", ends="20270111T150000"
     )
     assert taken is Outcome.TAKEN
     [said] = post.standing()

@@ -438,6 +438,28 @@ def test_who_was_invited_hears_of_the_end_whatever_came_between(
     assert not [one for one in mailbox.to("bo@home.example") if event(one)]
 
 
+def test_a_practitioner_who_wants_no_more_invites_is_not_told_that_the_visit_went(
+    app: Flask, make: Make, mailbox: Mailbox, deliver: Deliver, act: Act
+) -> None:
+    visit = make.appointment("Tue 10:00")
+    deliver()
+    with app.app_context():
+        transaction(db.session.execute)(sa.update(Actor).where(Actor.slug == "bo").values(invites=False))
+    act(appointments.reschedule, visit, make.at("Tue 12:00"), minutes=1)
+    deliver(1)
+    [last] = mailbox.to(BO)[1:]
+    assert last["Subject"] == "A visit's invitation no longer holds: Tue 12 Jan, 10:00"
+    assert methods([last]) == ["CANCEL"]
+    dee = make.wish(practitioner="dee").practitioner
+    with app.app_context():
+        transaction(db.session.execute)(sa.update(Actor).where(Actor.slug == "bo").values(invites=True))
+    act(appointments.reschedule, visit, make.at("Tue 13:00"), minutes=2)
+    deliver(2)
+    act(appointments.reschedule, visit, make.at("Tue 13:00"), by=CY, practitioner=dee, minutes=3)
+    deliver(10)
+    assert mailbox.to(BO)[-1]["Subject"].startswith("A visit is no longer yours: ")
+
+
 def test_an_invite_that_waits_for_who_wants_none_any_more_is_not_sent(
     app: Flask, make: Make, mailbox: Mailbox, deliver: Deliver, act: Act
 ) -> None:

@@ -77,6 +77,26 @@ def test_an_answer_sent_by_another_than_its_attendee_is_forged(sender: str) -> N
     assert judge(YES, sender, VISIT, NOW) is FORGED
 
 
+@pytest.mark.parametrize(
+    ("invited", "attendee", "sender", "outcome"),
+    [
+        ("ada+elm@example.com", "ada+elm@example.com", "ada@example.com", TAKEN),
+        ("ada+elm@example.com", "ada@example.com", "ada@example.com", TAKEN),
+        ("ada.lovelace@googlemail.com", "adalovelace@gmail.com", "adalovelace@gmail.com", TAKEN),
+        ("ada.lovelace+elm@gmail.com", "ada.lovelace+elm@gmail.com", "adalovelace@gmail.com", TAKEN),
+        ("ada.lovelace@example.com", "ada.lovelace@example.com", "adalovelace@example.com", FORGED),
+        ("ada+elm@example.com", "ada+elm@example.com", "ada@example.org", FORGED),
+        ("+elm@example.com", "+elm@example.com", "+oak@example.com", FORGED),
+        (ADA, "", "", FORGED),
+    ],
+)
+def test_an_answer_may_come_by_another_name_of_the_same_mailbox(
+    invited: str, attendee: str, sender: str, outcome: Outcome
+) -> None:
+    said = replace(YES, attendees=(attendee,))
+    assert judge(said, sender, replace(VISIT, addresses=(invited,)), NOW) is outcome
+
+
 def test_a_visit_that_has_begun_is_not_sent_once_more() -> None:
     refresh = replace(YES, method="REFRESH")
     assert judge(refresh, ADA, replace(VISIT, status=Status.ARRIVED), NOW) is STALE

@@ -11,7 +11,8 @@ Message-ID: <calendar-1f@google.com>
 Subject: {status}: Appointment at Elm Clinic @ Mon 11 Jan 2027 9am - 9:30am (GMT)
 From: Ada Lovelace <{sender}>
 To: {organizer}
-Auto-Submitted: auto-replied
+Sender: Google Calendar <calendar-notification@google.com>
+Auto-Submitted: auto-generated
 Content-Type: multipart/mixed; boundary="0000000000008e"
 
 --0000000000008e
@@ -57,7 +58,7 @@ DTSTAMP:{stamp}
 ORGANIZER;CN=Elm Clinic:mailto:{organizer}
 UID:{uid}
 ATTENDEE;CUTYPE=INDIVIDUAL;ROLE=REQ-PARTICIPANT;PARTSTAT={status};CN=Ada L
- ovelace;X-NUM-GUESTS=0;X-RESPONSE-COMMENT="see you: soon; yes":mailto:{sender}
+ ovelace;X-NUM-GUESTS=0;X-RESPONSE-COMMENT="I&#39\\;m late: 5 min; ok?":mailto:{sender}
 CREATED:20270104T093000Z
 DESCRIPTION:-::~:~::~:~:~:~:~:~::-\\nText
 LAST-MODIFIED:{stamp}

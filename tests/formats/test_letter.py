@@ -178,6 +178,13 @@ def test_the_invitation_is_explained_where_there_is_one() -> None:
     assert "calendar" not in written(Kind.CANCELLED).text
 
 
+@pytest.mark.parametrize("kind", [Kind.BOOKED, Kind.MOVED, Kind.CANCELLED, Kind.REMINDER])
+def test_a_family_with_one_address_reads_whose_visit_it_is(kind: Kind) -> None:
+    mail = written(kind, patient="Dan <b>\r\nPotter", facts=Facts(was=WAS))
+    assert "  For Dan <b> Potter" in mail.text.splitlines()
+    assert "For Dan &lt;b&gt; Potter" in mail.html
+
+
 def test_the_service_is_named_only_by_its_public_name() -> None:
     assert "Follow-up with Bo Andersen" in written(public_name="Follow-up").text
 
@@ -197,9 +204,9 @@ def test_the_clinics_people_get_initials_and_a_link_to_the_desk(kind: Kind, role
     whole = mail.subject + mail.text + mail.html
     assert "Lovelace" not in whole
     assert mail.subject.endswith(": Mon 11 Jan, 09:00")
-    if kind is not Kind.ELSEWHERE:
-        assert "A. L. with Bo Andersen" in mail.text
-        assert "https://booking.example.com/desk/elm/requests" in mail.text.splitlines()
+    assert "A. L. with Bo Andersen" in mail.text
+    assert "https://booking.example.com/desk/elm/requests" in mail.text.splitlines()
+    assert "address" not in mail.text
 
 
 @pytest.mark.parametrize(

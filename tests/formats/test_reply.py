@@ -38,7 +38,8 @@ def test_an_answer_is_read_from_each_mail_program(program: str) -> None:
     assert said.stamped_at == datetime(2027, 1, 11, 7, 59, tzinfo=UTC)
     assert said.starts_at == datetime(2027, 1, 11, 9, 0, tzinfo=UTC)
     assert said.ends_at == datetime(2027, 1, 11, 9, 30, tzinfo=UTC)
-    assert said.comment == ("I can come, but later\nplease" if program == "outlook" else "")
+    comments = {"outlook": "I can come, but later\nplease", "gmail": "I'm late: 5 min; ok?"}
+    assert said.comment == comments.get(program, "")
 
 
 def test_the_zones_of_windows_and_of_other_programs_are_known_in_summer_too() -> None:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PASSWORD = 'a "secret" @ \\ word'
+ZOES = "geheimes Paßwort, 5 €"
 CONFIG = """\
 base_dir = {folder}/run
 state_dir = {folder}/state
@@ -127,7 +128,7 @@ def _write(folder: Path, port: int) -> None:
     folder.chmod(0o755)
     (folder / "mail").mkdir()
     os.chown(folder / "mail", mail.pw_uid, mail.pw_gid)
-    (folder / "users").write_text(f"elm:{PASSWORD}\n")
+    (folder / "users").write_text(f"elm:{PASSWORD}\nzoe:{ZOES}\n", encoding="utf-8")
     (folder / "users").chmod(0o644)
     config = CONFIG.format(
         folder=folder,

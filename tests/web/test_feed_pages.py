@@ -159,7 +159,17 @@ def test_links_carry_the_right_instants_and_only_what_the_invite_says(starts: da
     for one in (google, *outlooks):
         assert "+" not in one.url
         assert "mg_" not in one.url  # not the link that may cancel it
-        assert len(one.url) < 2500
+        assert len(one.url) <= 2000
+
+
+@pytest.mark.parametrize("directions", ["Blue door. " * 400, "Πάρτε το μετρό. " * 40, "駅を出て。" * 90, "🚪" * 300])
+def test_links_are_short_enough_for_every_browser_in_every_alphabet(directions: str) -> None:
+    for one in add_to.links(visit(directions=directions)):
+        assert 1900 < len(one.url) <= 2000
+        [text] = [value for name, [value] in parse_qs(urlsplit(one.url).query).items() if name in ("details", "body")]
+        assert text.startswith("With Bo Andersen.\n\nPhone: ")
+        assert text.endswith("…")
+        assert "\ufffd" not in text
 
 
 def test_a_booked_visit_leads_to_calendars_and_has_a_code_for_paper(make: Make, client: FlaskClient) -> None:
