@@ -13,9 +13,9 @@ from click.testing import CliRunner, Result
 from flask import Flask
 from icalendar import Calendar
 
-from booking import cli as command_line
-from booking import imap
+from booking import doctor, imap, worker
 from booking.actions import outbox
+from booking.cli import cli
 from booking.domain.errors import Busy
 from booking.settings import Settings, SettingsError, read
 from booking.store.appointment import Appointment
@@ -110,11 +110,11 @@ def test_a_mailbox_that_can_not_be_read_says_so(server: Server) -> None:
 def test_the_doctor_opens_the_mailbox_and_says_whether_senders_are_proven(
     settings: Settings, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(command_line, "_schema_faults", lambda _found: ["not looked at here"])
+    monkeypatch.setattr(doctor, "_schema_faults", lambda _found: ["not looked at here"])
 
     def said(**changes: str) -> tuple[str, list[str]]:
-        monkeypatch.setattr(command_line, "_settings", lambda: settings.model_copy(update=changes))
-        return next(finding for finding in command_line._findings() if finding[0].startswith("answers"))
+        monkeypatch.setattr(doctor.settings, "read", lambda: settings.model_copy(update=changes))
+        return next(finding for finding in doctor.findings() if finding[0].startswith("answers"))
 
     name, faults = said(imap_url=server.url)
     assert "BOOKING_MAIL_AUTHSERV is not set" in name
@@ -137,8 +137,8 @@ def test_the_worker_takes_the_answer_to_a_mailed_invite(
     server.put(written("outlook", status="DECLINED", **facts))
     server.put(b"Subject: Win a prize\r\n\r\n")
     with app.app_context(), caplog.at_level(logging.INFO):
-        command_line._poll(server.url)
-        command_line._poll("imap://a:b@127.0.0.1:1/INBOX")
+        worker._poll(server.url)
+        worker._poll("imap://a:b@127.0.0.1:1/INBOX")
         assert db.session.get_one(Appointment, visit.id).needs_desk == "declined"
     assert server.flags() == [r"\Seen"] * 2
     assert "can't be read" in caplog.text
@@ -149,14 +149,14 @@ def receive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes]
     monkeypatch.setenv("BOOKING_INSTANCE", str(tmp_path / "instance"))
 
     def receive(content: bytes) -> Result:
-        return CliRunner().invoke(command_line.cli, ["mail", "receive"], input=content)
+        return CliRunner().invoke(cli, ["mail", "receive"], input=content)
 
     return receive
 
 
 def test_the_pipe_takes_whatever_comes_once_there_is_a_database(receive: Callable[[bytes], Result]) -> None:
     assert receive(b"From: ada@example.com\n\nHello").exit_code == 75
-    assert CliRunner().invoke(command_line.cli, ["migrate"]).exit_code == 0
+    assert CliRunner().invoke(cli, ["migrate"]).exit_code == 0
     for content in (b"", b"\0\xff" * 1000, b"From: ada@example.com\n\nHello", b"x" * 3_000_000):
         assert receive(content).stdout == "ignored\n"
         assert receive(content).exit_code == 0
@@ -169,4 +169,4 @@ def test_a_mailbox_is_read_over_a_sealed_line_or_on_this_machine(url: str, tmp_p
 
 
 def test_the_worker_looks_again_after_a_minute() -> None:
-    assert timedelta(seconds=command_line.POLL_EVERY) == timedelta(minutes=1)
+    assert timedelta(seconds=worker.POLL_EVERY) == timedelta(minutes=1)
