@@ -284,6 +284,7 @@ def clinic_load(file: Path, keep_visits: bool, force: bool) -> None:
     """
     from booking import clock
     from booking.actions import clinic as clinics
+    from booking.actions import outbox
     from booking.actions import staff as staff_actions
     from booking.store import clinic as clinic_rows
     from booking.store.base import settings
@@ -298,12 +299,42 @@ def clinic_load(file: Path, keep_visits: bool, force: bool) -> None:
                 found.id, user.email, name=user.name, role=user.role, language=str(found.languages[0]), now=now
             )
         slug, link = found.slug, f"{settings().public_url}/{found.slug}/"
+        outdated = len(outbox.outdated(found.id, now))
     did = "created" if loaded.created else "updated" if loaded.changed else "as it was"
     click.echo(f"{slug}: {did}. {link}")
     if loaded.new_staff:
         click.echo(f"Invited: {', '.join(user.email for user in loaded.new_staff)} (the worker mails the links)")
     for visit in loaded.stranded:
         click.echo(f"Kept, marked for the desk: {_stranded_line(visit)}")
+    if outdated:
+        click.echo(
+            f"{outdated:,} visits have invites that say something else than this now: booking clinic tell {slug}"
+        )
+
+
+@clinic.command("tell")
+@click.argument("slug")
+@click.option("--message", default="", help="Words of the clinic's own to the patients.")
+def clinic_tell(slug: str, message: str) -> None:
+    """Tell everybody whose invite says something else than the settings of clinic SLUG do by now.
+
+    After another address, phone number, way or name. Each gets one mail, and their calendar follows. Times stay.
+
+    \b
+    Example: booking clinic tell prairie --message "We have moved next door."
+    """
+    from booking import clock
+    from booking.actions import outbox
+    from booking.domain.access import WORKER
+    from booking.store.clinic import by_slug
+
+    told = 0
+    with _opened():
+        clinic_id = by_slug(slug).id
+        with _progress(outbox.outdated(clinic_id, clock.now()), "Invites") as visits:
+            for visit in visits:
+                told += outbox.update(clinic_id, visit, by=WORKER, now=clock.now(), message=message)
+    click.echo(f"{told:,} visits: those who were invited are told by mail.")
 
 
 @clinic.command("check")

@@ -34,6 +34,7 @@ class Entry:
     ends_at: datetime
     organizer: str
     alarms: int
+    description: str
 
     @property
     def times(self) -> tuple[datetime, datetime]:
@@ -165,6 +166,7 @@ class CalendarClient:
             ends_at=times[1].astimezone(UTC),
             organizer=organizer,
             alarms=alarms,
+            description=event.description.value,
         )
 
     def _judge(self, said: Entry, method: str) -> None:

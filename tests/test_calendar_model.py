@@ -55,7 +55,7 @@ from booking.settings import Settings
 from booking.store import outbox
 from booking.store.appointment import Appointment
 from booking.store.base import CACHES, db, transaction
-from booking.store.clinic import Clinic
+from booking.store.clinic import Clinic, Location
 from booking.store.outbox import Message
 from booking.store.patient import Patient, Person
 from booking.store.practitioner import Actor, Service, invited
@@ -306,6 +306,13 @@ class Lives(RuleBasedStateMachine):
         now = self.practitioners[slug]
         self.quiet |= {row.public_id for row in self.rows() if row.id in told or row.practitioner_id == now}
 
+    @rule(door=st.sampled_from(["blue", "red"]), told=st.booleans())
+    def the_clinic_changes_its_directions(self, door: str, told: bool) -> None:
+        with self.changing() as execute:
+            execute(sa.update(Location).values(directions=f"Take the {door} door."))
+        for visit in sending.outdated(self.clinic, self.now) if told else ():
+            self.on(visit, sending.update, by=CY)
+
     # What calendars answer
 
     @precondition(is_shown)
@@ -412,6 +419,7 @@ class Lives(RuleBasedStateMachine):
                 for address, client in whose.items()
             }
             assert {address: events for address, events in shown.items() if events} == wanted, order
+            self.look_at_directions(whose)
         sequences = {visit.uid: visit.sequence for visit in self.rows()}
         for client in self.calendars.values():
             for uid, entry in client.events.items():
@@ -476,6 +484,17 @@ class Lives(RuleBasedStateMachine):
             or to.casefold() != email.casefold()
         ):
             self.faults.append(f"{to} is reminded ({subject}) of a visit that is {visit.status} for {email} at {shown}")
+
+    def look_at_directions(self, calendars: dict[str, CalendarClient]) -> None:
+        """What calendars say beside the time is as the clinic has it, or known not to be."""
+        directions = db.session.scalars(sa.select(Location.directions)).one()
+        outdated = sending.outdated(self.clinic, self.now)
+        for visit in self.rows():
+            if visit.status != Status.BOOKED or visit.starts_at <= self.now or visit.public_id in self.quiet:
+                continue
+            shown = [client.events[visit.uid] for client in calendars.values() if visit.uid in client.events]
+            is_so = all(str(directions) in event.description for event in shown)
+            assert is_so is (visit.public_id not in outdated), (directions, [event.description for event in shown])
 
     def look_at_links(self, to: str, message: EmailMessage) -> None:
         """Who can still do something with a link is the patient, as their record is now."""

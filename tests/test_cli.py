@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
+from datetime import timedelta
 from pathlib import Path
 
 import click
@@ -24,14 +25,17 @@ from click.testing import CliRunner, Result
 from sqlalchemy.exc import OperationalError
 
 from booking import clock, create_app, worker
-from booking.actions import outside
+from booking.actions import appointment, outside
 from booking.cli import cli
 from booking.demo import SLUGS
-from booking.domain.access import WORKER
+from booking.domain.access import PATIENT, WORKER
+from booking.domain.availability import Wish
 from booking.settings import Settings
 from booking.store.base import db
+from booking.store.clinic import Clinic
 from booking.store.outside import Place
-from booking.store.practitioner import Actor
+from booking.store.patient import Person
+from booking.store.practitioner import Actor, Service
 from tests.cast import ELM
 from tests.formats.test_busy import calendar
 from tests.servers import https
@@ -151,6 +155,28 @@ def test_a_clinic_is_written_back_as_a_file_that_loads(booking: Booking, elm: Pa
     dumped = tmp_path / "dumped.toml"
     dumped.write_text(booking("clinic", "dump", "elm").stdout, encoding="utf-8")
     assert "as it was" in booking("clinic", "load", dumped).stdout
+
+
+def test_who_was_invited_is_told_of_another_address_on_request(booking: Booking, elm: Path) -> None:
+    start = clock.now().replace(hour=10, minute=0, second=0, microsecond=0) + timedelta(days=7)
+    while start.weekday() > 4:
+        start += timedelta(days=1)
+    with create_app().app_context():
+        clinic_id = db.session.scalars(sa.select(Clinic.id)).one()
+        service = db.session.scalars(sa.select(Service.id).where(Service.slug == "visit")).one()
+        person = Person("Ada Lovelace", "ada@example.com", None, "en")
+        appointment.book(clinic_id, Wish(service), start, person, by=PATIENT, now=clock.now())
+        db.session.remove()
+        db.engine.dispose()
+    assert booking("worker", "--once").exit_code == 0
+    elm.write_text(ELM.replace("The blue door", "The red door"), encoding="utf-8")
+    assert "1 visits have invites that say something else than this now" in booking("clinic", "load", elm).stdout
+    assert "1 visits" in booking("clinic", "tell", "elm", "--message", "We have painted it.").stdout
+    assert booking("worker", "--once").exit_code == 0
+    mails = [path.read_text() for path in sorted((elm.parent / "instance" / "mail").glob("*.eml"))]
+    assert sum("We have painted it." in mail for mail in mails) == 1
+    assert "0 visits" in booking("clinic", "tell", "elm").stdout
+    assert "invites that say" not in booking("clinic", "load", elm).stdout
 
 
 def test_an_older_file_asks_for_force(booking: Booking, elm: Path, tmp_path: Path) -> None:

@@ -16,15 +16,15 @@ from datetime import date, datetime, timedelta
 from sqlalchemy.exc import DBAPIError
 
 from booking import mail
-from booking.domain.access import token
+from booking.domain.access import Caller, token
 from booking.domain.appointment import NOTED, Status, changeable_until
-from booking.domain.message import Addressee, Facts, Kind, Letterhead, Method, Recipient, Visit, settled
+from booking.domain.message import Addressee, Facts, Kind, Letterhead, Method, Recipient, Tell, Visit, details, settled
 from booking.domain.reminder import BEFORE
 from booking.domain.time import day_bounds
 from booking.formats import itip, letter, mime
 from booking.formats.words import text_in
 from booking.store import clinic as clinics
-from booking.store import outbox, paper
+from booking.store import outbox, paper, transition
 from booking.store.appointment import Appointment
 from booking.store.base import db, settings, transaction
 from booking.store.clinic import Clinic, Location
@@ -108,12 +108,43 @@ def visit(appointment: Appointment, language: str, now: datetime) -> Visit:
     )
 
 
+def outdated(clinic_id: int, now: datetime, *, only: str | None = None) -> list[str]:
+    """The public ids of the visits to come, or of one of them, by start, with an invite out there that says something
+    else than the settings now: another address, phone number, way or name."""
+    current: dict[tuple[int, int, int, str], str] = {}
+    found: dict[str, None] = {}
+    for invite in outbox.invites(clinic_id, now, only=only):
+        said_by = (invite.location, invite.practitioner, invite.service, invite.language)
+        if said_by not in current:
+            current[said_by] = details(visit(db.session.get_one(Appointment, invite.visit), invite.language, now))
+        if invite.details != current[said_by]:
+            found[invite.public_id] = None
+    return list(found)
+
+
+@transaction
+def update(clinic_id: int, public_id: str, *, by: Caller, now: datetime, message: str = "") -> bool:
+    """Send who was invited to a visit what its invite has to say by now, with the clinic's own words if there are any.
+
+    False, and nothing is sent, if that is no news to anybody.
+    """
+    appointment, _ = transition.locked(clinic_id, public_id)
+    if not outdated(clinic_id, now, only=public_id):
+        return False
+    was = transition.as_it_was(appointment)
+    transition.changed(appointment, Status.BOOKED, was, by=by, now=now, message=message, details=True, telling=Tell.NOW)
+    return True
+
+
 def _deliver(claim: Claim, now: datetime) -> bool:
+    beside = None
     try:
         if claim.kind == Kind.REMINDER and not _is_still_to_come(claim, now):
             content = None  # also where it was written for an earlier try
         else:
-            content = outbox.content_of(claim) or _written(claim, now)
+            content = outbox.content_of(claim)
+            if content is None:
+                content, beside = _written(claim, now)
     except DBAPIError:
         raise  # the database's fault; the lease runs out, and the message is claimed again
     except Exception as error:  # whatever is wrong with one message must not stop the others
@@ -122,7 +153,7 @@ def _deliver(claim: Claim, now: datetime) -> bool:
     if content is None:
         _dropped(claim, now)
         return False
-    if claim.content is None and not _rendered(claim, content):
+    if claim.content is None and not _rendered(claim, content, beside):
         return False  # another worker has it by now
     # No transaction is open from here on: the server may take half a minute to answer.
     try:
@@ -152,11 +183,12 @@ def _delay(attempt: int) -> timedelta:
     return timedelta(minutes=minutes * random.uniform(0.9, 1.1))
 
 
-def _written(claim: Claim, now: datetime) -> bytes | None:
-    """The mail's bytes, from the rows as they are now; None if there is nothing left to say."""
+def _written(claim: Claim, now: datetime) -> tuple[bytes | None, str | None]:
+    """The mail's bytes, from the rows as they are now, None if there is nothing left to say; and the digest of what
+    its invite says beside its time, if it has one."""
     kind, facts = Kind(claim.kind), outbox.facts_of(claim)
     method = _method(claim)
-    invite = None
+    invite, beside = None, None
     if kind in letter.ABOUT_NO_VISIT:
         head, text = _about_no_visit(claim, kind, facts)
     else:
@@ -166,12 +198,13 @@ def _written(claim: Claim, now: datetime) -> bytes | None:
         told = _as_told(claim, kind, role, facts, now)
         said = settled(kind, told, facts.was)
         if said is None:
-            return None
+            return None, None
         head = told.head
         text = letter.about_visit(said, role, told, facts=facts, method=method)
         to = Addressee(itip.address(claim.address), _name(role, told), role)
         if method is not None:
             invite = INVITES[method](told, to)
+            beside = details(told) if method is Method.REQUEST else None
     envelope = mime.Envelope(
         sender=head.sender,
         sender_name=head.clinic,
@@ -181,7 +214,7 @@ def _written(claim: Claim, now: datetime) -> bytes | None:
         first_id=outbox.first_id(claim),
         date=now,
     )
-    return mime.build(text, envelope, invite=invite, method=method)
+    return mime.build(text, envelope, invite=invite, method=method), beside
 
 
 INVITES = {
@@ -289,8 +322,8 @@ def _claim(now: datetime) -> Claim | None:
 
 
 @transaction
-def _rendered(claim: Claim, content: bytes) -> bool:
-    return outbox.rendered(claim, content)
+def _rendered(claim: Claim, content: bytes, beside: str | None) -> bool:
+    return outbox.rendered(claim, content, details=beside)
 
 
 @transaction

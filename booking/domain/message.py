@@ -5,6 +5,7 @@ Which words are said is `formats/letter`; which bytes, `formats/itip` and `forma
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -283,6 +284,16 @@ class Visit:
     before_you_come: tuple[str, ...] = ()
     change_until: datetime | None = None  # None: it can't be changed online
     answer_by: datetime | None = None  # while it is a request
+
+
+def details(visit: Visit) -> str:
+    """A digest of what an invite says beside its time: it is another one when the clinic's own facts are."""
+    said = (
+        *(visit.head.clinic, visit.head.phone, visit.location, visit.address, visit.practitioner, visit.public_name),
+        *(visit.directions, visit.transit, visit.parking, visit.access),
+        *(visit.map_url, visit.latitude, visit.longitude),
+    )
+    return hashlib.sha256(repr(said).encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from pydantic import TypeAdapter
@@ -75,6 +76,7 @@ class Message(Base):
     attempts: Mapped[int] = mapped_column(default=0)  # tries begun; also fences a worker that lost its lease
     message_id: Mapped[str] = mapped_column(sa.String(120), unique=True)
     content: Mapped[bytes | None]  # sealed bytes, from the first try until a week after the last
+    details: Mapped[str | None] = mapped_column(sa.String(32))  # of an invite: a digest of what it says beside its time
     error: Mapped[str | None] = mapped_column(sa.String(300))
     created_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]  # sent, failed or superseded
@@ -284,6 +286,49 @@ def to_remind(now: datetime, *, only: str | None = None) -> list[tuple[int, str]
     return [(clinic, public_id) for clinic, public_id in rows]
 
 
+class Invite(NamedTuple):
+    """What somebody has in their calendar of a visit that is still to come."""
+
+    visit: int
+    public_id: str
+    location: int
+    practitioner: int
+    service: int
+    language: str
+    details: str
+
+
+def invites(clinic_id: int, now: datetime, *, only: str | None = None) -> list[Invite]:
+    """The invites that stand for the visits to come, or for one of them, by start: of each recipient the last one.
+
+    Without those that an update which waits will replace, and those of which it was not written down what they say.
+    """
+    visit, message = table(Appointment), table(Message)
+    query = (
+        sa.select(
+            *(visit.c.id, visit.c.public_id, visit.c.location_id, visit.c.practitioner_id, visit.c.service_id),
+            *(message.c.language, message.c.details, message.c.role, message.c.state, message.c.method),
+        )
+        .join(message, message.c.appointment_id == visit.c.id)
+        .where(
+            visit.c.clinic_id == clinic_id,
+            visit.c.status == Status.BOOKED,
+            visit.c.starts_at > now,
+            message.c.method.is_not(None),
+            message.c.state.in_(("queued", "sent")),
+        )
+        .order_by(visit.c.starts_at, visit.c.id, message.c.id)
+    )
+    if only is not None:
+        query = query.where(visit.c.public_id == only)
+    last = {(row.id, row.role): row for row in connection().execute(query)}
+    return [
+        Invite(*row[:7])
+        for row in last.values()
+        if row.state == "sent" and row.method == Method.REQUEST.value and row.details
+    ]
+
+
 def claim(now: datetime) -> Claim | None:
     """Lease the message that is due longest, None if nothing is; in the caller's transaction.
 
@@ -355,9 +400,12 @@ def first_id(claim: Claim) -> str:
     return db.session.scalar(query.limit(1)) or ""
 
 
-def rendered(claim: Claim, content: bytes) -> bool:
-    """Keep the mail's bytes for every retry. False if the lease was lost, and nothing is kept."""
-    return _update(claim, content=seal(content, _place("content", claim.message_id)))
+def rendered(claim: Claim, content: bytes, *, details: str | None) -> bool:
+    """Keep the mail's bytes for every retry, and the digest of what its invite says beside its time, if it has one.
+
+    False if the lease was lost, and nothing is kept.
+    """
+    return _update(claim, content=seal(content, _place("content", claim.message_id)), details=details)
 
 
 def sent(claim: Claim, now: datetime) -> bool:

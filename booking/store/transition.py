@@ -119,16 +119,17 @@ def changed(
     message: str = "",
     offered: bool = False,
     why: Why | None = None,
+    details: bool = False,
     telling: Tell = Tell.LATER,
     **codes: Any,
 ) -> None:
     """Stamp, record and tell a change that the row has already; `why` says on whose account a visit ended.
 
-    The `codes` are recorded with it.
+    With `details` it is no change of the row, but of what its invites say beside. The `codes` are recorded with it.
     """
     appointment.updated_at = now
     moved_from = was.starts_at.isoformat() if was and was.starts_at != appointment.starts_at else None
-    codes |= {"moved_from": moved_from, "offered": offered, "why": why}
+    codes |= {"moved_from": moved_from, "offered": offered, "why": why, "details": details}
     appointments.record(appointment, old, by=by, now=now, reason=reason, **codes)
     if telling is Tell.NO:
         bump_board(appointment.clinic_id)
@@ -146,6 +147,7 @@ def changed(
         message=message,
         offered=offered,
         why=why,
+        details=details,
         telling=telling,
     )
 
@@ -162,6 +164,7 @@ def tell(
     message: str = "",
     offered: bool = False,
     why: Why | None = None,
+    details: bool = False,
     telling: Tell = Tell.LATER,
 ) -> None:
     """Queue what is to be said of the change from `old` (None: it is new) to the row's present status."""
@@ -178,6 +181,7 @@ def tell(
         offered=offered,
         practitioner_changed=other_practitioner,
         address_changed=was is not None and was.uid != appointment.uid,
+        details_changed=details,
         patient=bool(email),
         practitioner=bool(address),
         former_practitioner=bool(was and was.practitioner_address),

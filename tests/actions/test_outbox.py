@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+import tomlkit
 from flask import Flask
 from icalendar import Calendar
 
@@ -28,6 +29,7 @@ from booking.store.clinic import Clinic
 from booking.store.outbox import Message
 from booking.store.patient import Patient
 from booking.store.practitioner import Actor
+from tests.cast import ELM as ELM_FILE
 from tests.cast import Make
 from tests.formats.replies import written
 from tests.servers.smtp import Mailbox
@@ -848,3 +850,91 @@ def test_a_visit_cancelled_while_its_invite_is_on_the_way_is_cancelled_after_it(
     events = [found for one in mailbox.to(ADA) if (found := event(one))]
     assert [(found["METHOD"], found["SEQUENCE"]) for found in events] == [("REQUEST", 0), ("CANCEL", 1)]
     assert events[0]["DTSTAMP"].dt < events[1]["DTSTAMP"].dt
+
+
+# What the clinic itself changes
+
+
+def moved_house(**location: Any) -> str:
+    """Elm Clinic's file with its place changed."""
+    file: Any = tomlkit.parse(ELM_FILE)
+    file["locations"][0].update(location)
+    return tomlkit.dumps(file)
+
+
+@pytest.fixture
+def outdated(make: Make) -> Callable[[], list[str]]:
+    """Call it for the visits whose invites say something else than the settings."""
+
+    def outdated() -> list[str]:
+        with make.app.app_context():
+            return sending.outdated(make.elm, make.now)
+
+    return outdated
+
+
+@pytest.mark.usefixtures("both_databases")
+def test_a_new_address_reaches_the_calendars_of_all_who_were_invited(
+    make: Make, mailbox: Mailbox, deliver: Deliver, act: Act, outdated: Callable[[], list[str]]
+) -> None:
+    visit, eves = make.appointment("Wed 10:00"), make.appointment("Tue 11:00", person=make.person("Eve Moneypenny"))
+    deliver()
+    assert outdated() == []
+    make.clinic(moved_house(address=["2 Oak Lane", "London"], directions="Now next door."))
+    assert outdated() == [eves.public_id, visit.public_id]
+
+    assert act(sending.update, visit, message="We have more room now.", minutes=1)
+    assert not act(sending.update, visit, minutes=1)
+    deliver(1)
+    assert outdated() == [eves.public_id]
+    first, second = mailbox.to(ADA)
+    old, new = event(first), event(second)
+    assert old
+    assert new
+    assert (new["METHOD"], new["UID"], new["SEQUENCE"]) == ("REQUEST", old["UID"], old["SEQUENCE"])
+    assert new["DTSTAMP"].dt > old["DTSTAMP"].dt
+    assert "2 Oak Lane" in new["LOCATION"]
+    assert new["DTSTART"] == old["DTSTART"]
+    said = second.get_body(("plain",)).get_content()  # type: ignore[union-attr]
+    assert "We have more room now." in said
+    assert "Now next door." in said
+    assert "The time is the same." in said
+    assert methods(mailbox.to(BO)) == ["REQUEST", "REQUEST", "REQUEST"]  # both visits, and this one's update
+
+
+def test_what_is_changed_back_or_told_anyway_is_no_news(
+    make: Make, mailbox: Mailbox, deliver: Deliver, act: Act, outdated: Callable[[], list[str]]
+) -> None:
+    visit = make.appointment("Wed 10:00")
+    deliver()
+    make.clinic(moved_house(phone="020 7946 0199"))
+    assert outdated() == [visit.public_id]
+    make.clinic()
+    assert outdated() == []
+    make.clinic(moved_house(phone="020 7946 0199"))
+    act(appointments.reschedule, visit, make.at("Wed 11:00"), minutes=1)
+    assert outdated() == []  # the mail of the move waits, and will say it
+    deliver(1)
+    assert outdated() == []
+    make.clinic(horizon=50)
+    make.clinic(moved_house(phone="020 7946 0199"))
+    act(appointments.cancel, visit, minutes=2)
+    make.clinic()
+    assert outdated() == []
+    assert not act(sending.update, visit, minutes=3)
+
+
+def test_a_request_and_what_is_over_have_no_invite_to_update(
+    make: Make, mailbox: Mailbox, deliver: Deliver, app: Flask
+) -> None:
+    visit = make.appointment("Mon 09:00")
+    deliver()
+    make.clinic(moved_house(address=["2 Oak Lane", "London"]))
+    with app.app_context():
+        assert sending.outdated(make.elm, visit.starts_at) == []
+    make.clinic(confirmation="request")
+    make.appointment("Tue 09:00", person=make.person("Eve Moneypenny"))
+    deliver()
+    make.clinic()
+    with app.app_context():
+        assert sending.outdated(make.elm, make.now + timedelta(hours=2)) == []

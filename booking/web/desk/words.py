@@ -308,6 +308,8 @@ def _same_status_words(entry: Entry, zone: str) -> str:
         return _("Looked at and left as it is")
     if what.get("answered"):
         return _answered_words(what["answered"])
+    if what.get("details"):
+        return _("Told what the clinic changed in its settings")
     if what.get("asked"):
         return _("Asked the patient to choose another time")
     if what.get("extended"):
