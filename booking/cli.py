@@ -318,7 +318,7 @@ def clinic_load(file: Path, keep_visits: bool, force: bool) -> None:
 def clinic_tell(slug: str, message: str) -> None:
     """Tell everybody whose invite says something else than the settings of clinic SLUG do by now.
 
-    After another address, phone number, way or name. Each gets one mail, and their calendar follows. Times stay.
+    After another address, phone number, directions or name. Each gets one mail, and their calendar follows. Times stay.
 
     \b
     Example: booking clinic tell prairie --message "We have moved next door."
