@@ -761,7 +761,7 @@ def test_a_dead_workers_message_is_sent_by_another_after_two_minutes(
     with app.app_context():
         # It was not dead, only slow: its word no longer counts.
         assert transaction(outbox.failed)(dead, "late", now) is False
-        assert transaction(outbox.rendered)(dead, b"late") is False
+        assert transaction(outbox.rendered)(dead, b"late", details=None) is False
         assert transaction(outbox.retry)(dead, "late", now) is False
         assert transaction(outbox.sent)(living, now) is True
         assert transaction(outbox.sent)(living, now) is False

@@ -39,6 +39,7 @@ def violations(page: Page, only: Sequence[str] = WCAG) -> list[tuple[str, int, s
     """What axe finds against WCAG 2.2 AA: rule, number of places, the first place's HTML. Needs JavaScript."""
     size = page.viewport_size
     assert size is not None
+    page.wait_for_load_state()  # who has just pressed a link may be between two pages
     # A sticky bar covers part of what lies beneath, and axe would call that a small target: show the whole page.
     height = page.evaluate("() => document.documentElement.scrollHeight + 40")
     page.set_viewport_size({"width": size["width"], "height": height})
