@@ -56,6 +56,15 @@ def test_mei_has_an_own_calendar_at_the_address_of_each_start(sqlite_template: P
         assert outside.place_of(found).url == "http://127.0.0.1:8080/mailbox/calendars/mei.ics"
 
 
+def test_a_new_address_makes_its_invites_out_of_date(sqlite_template: Path, tmp_path: Path) -> None:
+    for _app in demonstration(sqlite_template, tmp_path, ("prairie",)):
+        prairie = clinics.by_slug("prairie").id
+        assert outbox.outdated(prairie, NOON) == []
+        db.session.execute(sa.update(clinics.Location).values(address=["1 Elm Avenue", "Bartlett, IL 60103"]))
+        db.session.commit()
+        assert len(outbox.outdated(prairie, NOON)) > 50
+
+
 def visits() -> list[tuple[str, str, datetime, str, str, str]]:
     query = (
         sa.select(

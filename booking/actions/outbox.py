@@ -10,6 +10,7 @@ import hashlib
 import logging
 import random
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 
@@ -28,7 +29,7 @@ from booking.store import outbox, paper, transition
 from booking.store.appointment import Appointment
 from booking.store.base import db, settings, transaction
 from booking.store.clinic import Clinic, Location
-from booking.store.outbox import Claim
+from booking.store.outbox import Claim, Invite
 from booking.store.patient import Patient
 from booking.store.practitioner import Actor, Service
 
@@ -111,15 +112,35 @@ def visit(appointment: Appointment, language: str, now: datetime) -> Visit:
 def outdated(clinic_id: int, now: datetime, *, only: str | None = None) -> list[str]:
     """The public ids of the visits to come, or of one of them, by start, with an invite out there that says something
     else than the settings now: another address, phone number, way or name."""
-    current: dict[tuple[int, int, int, str], str] = {}
-    found: dict[str, None] = {}
-    for invite in outbox.invites(clinic_id, now, only=only):
-        said_by = (invite.location, invite.practitioner, invite.service, invite.language)
-        if said_by not in current:
-            current[said_by] = details(visit(db.session.get_one(Appointment, invite.visit), invite.language, now))
-        if invite.details != current[said_by]:
-            found[invite.public_id] = None
-    return list(found)
+    invites = outbox.invites(clinic_id, now, only=only)
+    current = _current(invites, now)
+    return list(dict.fromkeys(one.public_id for one in invites if one.details not in (None, current[_by(one)])))
+
+
+@transaction
+def settle(clinic_id: int, now: datetime) -> None:
+    """Count what waits about the clinic's visits as sent, saying what the settings say now. For visits of no real
+    people."""
+    outbox.settle(clinic_id, now)
+    invites = outbox.invites(clinic_id, now)
+    current = _current(invites, now)
+    for invite in invites:
+        outbox.write_details(invite, current[_by(invite)])
+
+
+def _by(invite: Invite) -> tuple[int, int, int, str]:
+    """What decides about all that an invite says beside its time."""
+    return invite.location, invite.practitioner, invite.service, invite.language
+
+
+def _current(invites: Iterable[Invite], now: datetime) -> dict[tuple[int, int, int, str], str]:
+    """The digests of what such invites would say now."""
+    found = {}
+    for invite in invites:
+        if _by(invite) not in found:
+            one = db.session.get_one(Appointment, invite.visit)
+            found[_by(invite)] = details(visit(one, invite.language, now))
+    return found
 
 
 @transaction

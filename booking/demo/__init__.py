@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from booking.actions import appointment as appointments
 from booking.actions import clinic as clinics
+from booking.actions import outbox as sending
 from booking.actions import outside as calendars
 from booking.actions import slot
 from booking.demo.names import FAMILY, GIVEN, NOTES
@@ -27,7 +28,7 @@ from booking.domain.availability import NewPatients, Plan, Service, Slot, Window
 from booking.domain.time import day_bounds, local, tick_of
 from booking.store import appointment as visits
 from booking.store import clinic as clinic_rows
-from booking.store import outbox, outside, staff
+from booking.store import outside, staff
 from booking.store import practitioner as practitioners
 from booking.store.appointment import Appointment
 from booking.store.base import settings, transaction
@@ -58,7 +59,7 @@ def make(slug: str, *, now: datetime) -> None:
     staff.give_role(clinic.id, person.id, "owner")  # one link shows all there is
     _Month(clinic, Caller("staff", person.id, "owner"), now).fill()
     # Nobody is told of what never happened: these mails count as sent.
-    outbox.settle(clinic.id, now)
+    sending.settle(clinic.id, now)
 
 
 @transaction

@@ -295,13 +295,13 @@ class Invite(NamedTuple):
     practitioner: int
     service: int
     language: str
-    details: str
+    details: str | None  # None: it was not written down what it says
 
 
 def invites(clinic_id: int, now: datetime, *, only: str | None = None) -> list[Invite]:
     """The invites that stand for the visits to come, or for one of them, by start: of each recipient the last one.
 
-    Without those that an update which waits will replace, and those of which it was not written down what they say.
+    Without those that an update which waits will replace.
     """
     visit, message = table(Appointment), table(Message)
     query = (
@@ -322,11 +322,7 @@ def invites(clinic_id: int, now: datetime, *, only: str | None = None) -> list[I
     if only is not None:
         query = query.where(visit.c.public_id == only)
     last = {(row.id, row.role): row for row in connection().execute(query)}
-    return [
-        Invite(*row[:7])
-        for row in last.values()
-        if row.state == "sent" and row.method == Method.REQUEST.value and row.details
-    ]
+    return [Invite(*row[:7]) for row in last.values() if (row.state, row.method) == ("sent", Method.REQUEST.value)]
 
 
 def claim(now: datetime) -> Claim | None:
@@ -442,6 +438,13 @@ def settle(clinic_id: int, now: datetime) -> None:
     """
     waiting = (Message.clinic_id == clinic_id, Message.appointment_id.is_not(None), Message.state == "queued")
     db.session.execute(sa.update(Message).where(*waiting).values(state="sent", ended_at=now, attempts=1))
+
+
+def write_details(invite: Invite, details: str) -> None:
+    """Write down what the invites to a visit say beside its time, where that was not done."""
+    of_visit = (Message.appointment_id == invite.visit, Message.language == invite.language, Message.details.is_(None))
+    query = sa.update(Message).where(*of_visit, Message.method == Method.REQUEST.value)
+    db.session.execute(query.values(details=details))
 
 
 def wipe(ended_before: datetime) -> int:
