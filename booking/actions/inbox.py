@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from booking.domain.access import PATIENT, Caller
 from booking.domain.appointment import ASKED, Status, changeable_until
 from booking.domain.message import Facts, Kind, Method, Recipient
-from booking.domain.reply import ASKING, Answer, Invited, Outcome, Reply, answer, judge, mailbox
+from booking.domain.reply import ASKING, HEARD, Answer, Invited, Outcome, Reply, Unheard, answer, doubts, judge, mailbox
 from booking.formats import itip, reply
 from booking.formats.reply import Bounce
 from booking.store import answer as answers
@@ -27,7 +27,7 @@ from booking.store.practitioner import invited
 log = logging.getLogger(__name__)
 
 REFRESHED_EVERY = timedelta(minutes=10)
-KEPT = timedelta(days=90)  # what was about no visit
+KEPT = timedelta(days=90)  # what was about no visit, or did not count and its visit is over
 
 
 def receive(content: bytes, now: datetime) -> Outcome:
@@ -47,7 +47,7 @@ def receive(content: bytes, now: datetime) -> Outcome:
         return _noted(Outcome.IGNORED, now)
     authserv = settings().mail_authserv
     is_proven = not authserv or reply.is_proven(mail.results, mail.sender, authserv)
-    return _answered(mail.reply, mail.sender if is_proven else "", now)
+    return _answered(mail.reply, mail.sender, is_proven=is_proven, now=now)
 
 
 @transaction
@@ -74,8 +74,20 @@ def decline_counter(
 
 
 @transaction
+def put_away(clinic_id: int, public_id: str, until: int, *, by: Caller, now: datetime) -> Appointment:
+    """The desk has dealt with the answers to a visit that do not count, up to the newest that it saw (by id).
+
+    What they said is forgotten; the visit is as it was. Repeating it is harmless. Raises NotFound.
+    """
+    visit = appointments.by_public_id(clinic_id, public_id, lock=True)
+    if answers.put_away(visit, until):
+        appointments.record(visit, Status(visit.status), by=by, now=now, settled=HEARD)
+    return visit
+
+
+@transaction
 def prune(now: datetime) -> None:
-    """Forget what came in long ago and was about no visit."""
+    """Forget what came in long ago and was about no visit, and what did not count about visits long over."""
     answers.prune(now - KEPT)
 
 
@@ -100,11 +112,12 @@ def _bounced(bounce: Bounce, now: datetime) -> Outcome:
 
 
 @transaction
-def _answered(said: Reply, sender: str, now: datetime) -> Outcome:
+def _answered(said: Reply, sender: str, *, is_proven: bool, now: datetime) -> Outcome:
     """Judge an answer and keep it; one that counts is heeded. Two at once about a visit come one after the other."""
+    by = sender if is_proven else ""
     known = answers.visit_of(said.uid)
     if known is None:
-        outcome = judge(said, sender, None, now)
+        outcome = judge(said, by, None, now)
         answers.add(outcome, now=now)
         return outcome
     visit, hold = transition.locked(*known)
@@ -112,10 +125,12 @@ def _answered(said: Reply, sender: str, now: datetime) -> Outcome:
         raise Stale  # its patient's address changed while we waited
     people = _people(visit)
     role = _role(said, people)
-    outcome = judge(said, sender, _invited(visit, role, people), now)
+    invitation = _invited(visit, role, people)
+    outcome = judge(said, by, invitation, now)
     wants = answer(said)
     if outcome is not Outcome.TAKEN or wants is None or said.stamped_at is None:
-        answers.add(outcome, now=now, visit=visit)
+        why = doubts(said, sender, invitation, is_proven=is_proven)
+        _not_counted(visit, said, outcome, Unheard(sender, why, said.comment), now)
         return outcome
     is_proposal = wants is Answer.COUNTER
     answers.take(
@@ -134,6 +149,27 @@ def _answered(said: Reply, sender: str, now: datetime) -> Outcome:
     else:
         _heed(visit, hold, role, wants, now)
     return outcome
+
+
+def _not_counted(visit: Appointment, said: Reply, outcome: Outcome, unheard: Unheard, now: datetime) -> None:
+    """Note an answer that changes nothing. The desk hears of it if its sender may think that they need not come."""
+    wants = answer(said)
+    is_lost = outcome in (Outcome.FORGED, Outcome.STALE) and wants is not Answer.REFRESH and bool(unheard.doubts)
+    is_to_come = visit.status == Status.BOOKED and visit.ends_at > now
+    if wants is None or said.stamped_at is None or not (is_lost and is_to_come):
+        answers.add(outcome, now=now, visit=visit)
+        return
+    is_proposal = wants is Answer.COUNTER
+    answers.keep(
+        visit,
+        outcome,
+        wants,
+        unheard,
+        stamped_at=said.stamped_at,
+        now=now,
+        starts_at=said.starts_at if is_proposal else None,
+        ends_at=said.ends_at if is_proposal else None,
+    )
 
 
 def _people(visit: Appointment) -> dict[Recipient, str]:

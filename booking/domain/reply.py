@@ -33,6 +33,16 @@ class Answer(StrEnum):
     REFRESH = "refresh"  # the invite once more, please
 
 
+class Doubt(StrEnum):
+    """Why an answer about a visit does not count, though somebody at the desk should hear of it."""
+
+    ELSEWHERE = "elsewhere"  # from an address that no invite went to: an alias, an assistant, a stranger
+    UNPROVEN = "unproven"  # nothing proves that its sender sent it
+    MOVED = "moved"  # about the visit as it stood before a move
+    UNFIT = "unfit"  # no answer to the invite that we sent
+
+
+HEARD = "heard"  # in a visit's history: somebody has dealt with answers that do not count
 # Why a visit waits for the desk: its patient declined it, or proposed another time.
 ASKING = frozenset({Answer.DECLINED, Answer.COUNTER})
 AHEAD = timedelta(days=1)  # a calendar's clock may be wrong, but a stamp of next year would silence its later answers
@@ -55,6 +65,18 @@ class Reply:
     comment: str = ""
     starts_at: datetime | None = None
     ends_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unheard:
+    """What there is to know of an answer that does not count, beside what it wants. Whoever knows a UID may write it.
+
+    The sender is as the mail says, bare and in lower case; empty if it says so unclearly.
+    """
+
+    sender: str
+    doubts: tuple[Doubt, ...]
+    comment: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,3 +142,25 @@ def judge(reply: Reply, sender: str, invited: Invited | None, now: datetime) -> 
         return Outcome.FORGED
     is_old = reply.sequence not in invited.same or (invited.last_at and reply.stamped_at <= invited.last_at)
     return Outcome.STALE if is_old else Outcome.TAKEN
+
+
+def doubts(reply: Reply, sender: str, invited: Invited, *, is_proven: bool) -> tuple[Doubt, ...]:
+    """Why an answer that `judge` found stale or forged does not count; nothing if nobody needs to hear of it.
+
+    `sender` (bare, in lower case) is what the mail says, proven or not. Who has said something later that counts has
+    made all before it void, so it is no news that it arrives only now, or once more.
+    """
+    theirs = {*map(mailbox, invited.addresses)}
+    speaks_for = [*map(mailbox, reply.attendees)]
+    is_late = invited.last_at is not None and reply.stamped_at is not None and reply.stamped_at <= invited.last_at
+    if is_late and theirs.issuperset(speaks_for):
+        return ()
+    by = mailbox(sender)
+    is_ours = reply.organizer in ("", invited.organizer) and reply.sequence <= invited.sequence
+    found = {
+        Doubt.ELSEWHERE: by not in theirs,
+        Doubt.UNPROVEN: not is_proven,
+        Doubt.UNFIT: not is_ours or (by in theirs and speaks_for != [by]),
+        Doubt.MOVED: is_ours and reply.sequence not in invited.same,
+    }
+    return tuple(doubt for doubt, holds in found.items() if holds)

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from booking.domain.appointment import OPEN, Status
 from booking.domain.plan import Shape, Stage, shape
 from booking.store import base
+from booking.store.answer import IS_UNHEARD, Received
 from booking.store.appointment import Appointment
 from booking.store.base import connection, db, table
 from booking.store.clinic import Clinic, Location, Text
@@ -188,6 +189,9 @@ WAITING = sa.union(
         appointment.c.status.in_(OPEN),
         appointment.c.waits_for.is_distinct_from("patient"),
     ),
+    sa.select(appointment.c.id)
+    .join(Received, Received.appointment_id == appointment.c.id)
+    .where(OF_CLINIC, appointment.c.status.in_(OPEN), Received.clinic_id == sa.bindparam("clinic"), IS_UNHEARD),
 )
 
 
@@ -213,7 +217,7 @@ def held(clinic_id: int, since: datetime, until: datetime, live: Stamp) -> list[
 
 
 def waiting(clinic_id: int, now: datetime) -> int:
-    """How many requests and marked visits to come wait for the desk."""
+    """How many visits to come wait for the desk: requested, marked, or with answers that do not count."""
     return len(connection().execute(WAITING, {"clinic": clinic_id, "now": now}).all())
 
 

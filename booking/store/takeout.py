@@ -17,7 +17,7 @@ from booking.domain.access import REFERENCE_LENGTH
 from booking.domain.errors import NotFound
 from booking.domain.reply import Outcome
 from booking.domain.time import local
-from booking.store.answer import Received, comment_place
+from booking.store.answer import IS_UNHEARD, Received, comment_place, opened
 from booking.store.appointment import Appointment, Change
 from booking.store.audit import Entry
 from booking.store.base import db, dialect, table
@@ -106,7 +106,8 @@ def patients(connection: Connection, clinic_id: int, only: Collection[int] | Non
 
 def visits(connection: Connection, clinic_id: int, only: Collection[int] | None = None) -> Iterator[Record]:
     """The clinic's visits, or those of some patients, in the order in which they were made, each with its history and
-    with what was answered from calendars.
+    with what was answered from calendars; of the whole clinic also with what does not count of that and waits for the
+    desk. Its senders are unknown, so it is none of the data that a patient is given.
 
     Times are ISO 8601 with the location's offset.
     """
@@ -134,6 +135,7 @@ def visits(connection: Connection, clinic_id: int, only: Collection[int] | None 
     for rows in _portions(connection, query, appointment.c.id):
         ids = {row.id: row.public_id for row in rows}
         histories, answers = _histories(connection, ids), _answers(connection, ids)
+        unheard = _unheard(connection, ids) if only is None else {}
         for row in rows:
             yield {
                 "id": row.public_id,
@@ -161,6 +163,7 @@ def visits(connection: Connection, clinic_id: int, only: Collection[int] | None 
                 "updated_at": row.updated_at.isoformat(),
                 "history": histories.get(row.id, []),
                 "answers": answers.get(row.id, []),
+                **({"not_counted": unheard.get(row.id, [])} if only is None else {}),
             }
 
 
@@ -190,6 +193,24 @@ def _answers(connection: Connection, visits: dict[int, str]) -> dict[int, list[R
             "by": row.sender_role,
             "answer": row.wants,
             "comment": unseal(row.comment, comment_place(visits[row.appointment_id])).decode() if row.comment else "",
+            "start": row.starts_at.isoformat() if row.starts_at else None,
+            "end": row.ends_at.isoformat() if row.ends_at else None,
+        }
+        found.setdefault(row.appointment_id, []).append(said)
+    return found
+
+
+def _unheard(connection: Connection, visits: dict[int, str]) -> dict[int, list[Record]]:
+    found: dict[int, list[Record]] = {}
+    theirs = sa.select(answer).where(answer.c.appointment_id.in_(list(visits)), IS_UNHEARD)
+    for row in connection.execute(theirs.order_by(answer.c.id)):
+        known = opened(row.comment, visits[row.appointment_id])
+        said = {
+            "at": row.received_at.isoformat(),
+            "by": known.sender,
+            "why": list(known.doubts),
+            "answer": row.wants,
+            "comment": known.comment,
             "start": row.starts_at.isoformat() if row.starts_at else None,
             "end": row.ends_at.isoformat() if row.ends_at else None,
         }

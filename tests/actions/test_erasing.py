@@ -19,7 +19,7 @@ from booking.domain.access import Caller
 from booking.domain.errors import NotFound
 from booking.domain.feed import Kind
 from booking.domain.moving import Fate
-from booking.domain.reply import Answer
+from booking.domain.reply import Answer, Doubt, Outcome, Unheard
 from booking.store import answer as answers
 from booking.store import audit, erasure, invariants, patient
 from booking.store.answer import Received
@@ -78,6 +78,10 @@ def test_nothing_of_an_erased_patient_is_found_again(
         transaction(answers.take)(
             visit, "patient", Answer.DECLINED, stamped_at=make.now, sequence=0, now=make.now, comment=MARKER
         )
+        said = Unheard(f"{MARKER}@alias.example", (Doubt.ELSEWHERE,), MARKER)
+        transaction(answers.keep)(
+            visit, Outcome.FORGED, Answer.DECLINED, said, stamped_at=make.now, now=make.now + timedelta(seconds=1)
+        )
         before = list(audit.search(make.elm, audit.Wanted()))
 
         past = db.session.scalars(sa.select(Appointment).where(Appointment.starts_at < make.now)).one()
@@ -93,7 +97,7 @@ def test_nothing_of_an_erased_patient_is_found_again(
         assert "queued" not in {m.state for m in db.session.scalars(told)}
         assert db.session.scalar(sa.select(sa.func.count(PatientNote.id))) == 0
         assert db.session.scalar(sa.select(sa.func.count(Feed.id))) == 0
-        assert db.session.scalars(sa.select(Received.comment)).all() == [None]
+        assert db.session.scalars(sa.select(Received.comment)).all() == [None, None]
         reasons = sa.select(Change.reason).where(Change.appointment_id.in_([visit.id, past.id]))
         assert {*db.session.scalars(reasons)} == {None}
         assert db.session.get_one(Appointment, other.id).note

@@ -18,7 +18,7 @@ from booking.actions import exporting, importing
 from booking.actions import patient as patients
 from booking.domain.access import WORKER, Caller
 from booking.domain.errors import NotFound
-from booking.domain.reply import Answer
+from booking.domain.reply import Answer, Doubt, Outcome, Unheard
 from booking.store import answer as answers
 from booking.store import clinic as clinics
 from booking.store.appointment import Appointment, note_of
@@ -148,3 +148,30 @@ def test_one_patients_data_are_theirs_alone(app: Flask, make: Make, tmp_path: Pa
     assert [(one["answer"], one["comment"]) for one in found["visits"][0]["answers"]] == [("declined", "Ill, sorry")]
     assert "Ada Lovelace" in text
     assert "Eve Adams" not in text + (tmp_path / "ada" / "visits.csv").read_text("utf-8")
+
+
+def test_what_does_not_count_is_the_clinics_and_no_patients(app: Flask, make: Make, tmp_path: Path) -> None:
+    visit = make.appointment()
+    unproven = Unheard("eve@example.com", (Doubt.ELSEWHERE, Doubt.MOVED), "She can't come")
+    with app.app_context():
+        elm = clinics.by_id(make.elm)
+        kept = {"stamped_at": make.now, "now": make.now}
+        transaction(answers.keep)(visit, Outcome.FORGED, Answer.DECLINED, unproven, **kept)
+        exporting.everything(elm, tmp_path / "all", clinic_file="[clinic]\n", by=WORKER, now=make.now)
+        theirs = exporting.patient_text(elm, visit.reference, by=WORKER, now=make.now)
+        exporting.of_patient(elm, visit.reference, tmp_path / "ada", by=WORKER, now=make.now)
+    [exported] = json.loads((tmp_path / "all" / "visits.json").read_text("utf-8"))
+    assert exported["answers"] == []
+    assert exported["not_counted"] == [
+        {
+            "at": make.now.isoformat(),
+            "by": "eve@example.com",
+            "why": ["elsewhere", "moved"],
+            "answer": "declined",
+            "comment": "She can't come",
+            "start": None,
+            "end": None,
+        }
+    ]
+    texts = [theirs, *(path.read_text("utf-8") for path in (tmp_path / "ada").iterdir())]
+    assert not any("eve@example.com" in text or "not_counted" in text for text in texts)

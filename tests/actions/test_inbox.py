@@ -16,10 +16,10 @@ from booking.actions import appointment as appointments
 from booking.actions import inbox
 from booking.actions import outbox as sending
 from booking.domain.access import Caller
-from booking.domain.errors import Changed
+from booking.domain.errors import Changed, NotFound
 from booking.domain.reply import Outcome
 from booking.store import answer as answers
-from booking.store import history, phone
+from booking.store import board, history, phone
 from booking.store.answer import Received
 from booking.store.appointment import Appointment, Change
 from booking.store.audit import Entry
@@ -29,7 +29,11 @@ from tests.cast import Make
 from tests.formats.replies import PROGRAMS, bounce, written
 
 ADA, BO = "ada@example.com", "bo@elm.example"
+ALIAS = "fox.4k@alias.example"
 CY = Caller("staff", 1, "front-desk")
+
+
+Said = tuple[str | None, ...]
 
 
 class Post:
@@ -57,6 +61,17 @@ class Post:
     def standing(self) -> list[Received]:
         with self.app.app_context():
             return answers.standing(db.session.get_one(Appointment, self.visit.id))
+
+    def unheard(self) -> list[Said]:
+        """Who said what that waits for the desk though it does not count, the newest first."""
+        with self.app.app_context():
+            rows = answers.unheard(db.session.get_one(Appointment, self.visit.id))
+            return [(said.sender, row.wants, *said.doubts) for row, said in rows]
+
+    def is_noticed(self, minutes: float = 0) -> bool:
+        """Whether the desk's number of things to look at says so."""
+        with self.app.app_context():
+            return board.waiting(self.visit.clinic_id, self.make.now + timedelta(minutes=minutes)) == 1
 
     def outcomes(self) -> list[str]:
         with self.app.app_context():
@@ -170,6 +185,131 @@ def test_what_does_not_count_is_told_apart_and_touches_nothing(post: Post) -> No
     assert [post.answer("DECLINED", **changes) for changes, _ in NOT_COUNTED] == [said for _, said in NOT_COUNTED]
     assert post.outcomes() == [said for _, said in NOT_COUNTED]
     assert (post.row().version, len(post.messages()), post.standing()) == (before.version, 2, [])
+
+
+@pytest.mark.parametrize("declines", ["note", "cancel"])
+def test_a_no_from_an_alias_waits_for_the_desk_and_touches_nothing(app: Flask, make: Make, declines: str) -> None:
+    make.clinic(declines=declines)
+    post = Post(app, make)
+    before = post.row()
+    assert not post.is_noticed()
+    assert post.answer("DECLINED", sender=ALIAS, minutes=-1) is Outcome.FORGED
+    assert post.unheard() == [(ALIAS, "declined", "elsewhere")]
+    assert post.is_noticed()
+    after = post.row()
+    assert (*facts(after), after.version, after.needs_desk) == (*facts(before), before.version, None)
+    assert (len(post.messages()), post.standing()) == (2, [])
+    with app.app_context():
+        assert [visit.id for visit, _patient in answers.visits_unheard(make.elm, make.now)] == [before.id]
+        assert len(history.of(before)) == 1
+
+
+@pytest.mark.settings(mail_authserv="mx.elm.example")
+def test_an_answer_without_proof_says_so_to_the_desk(post: Post) -> None:
+    assert post.answer("TENTATIVE", program="gmail") is Outcome.FORGED
+    assert post.unheard() == [(ADA, "tentative", "unproven")]
+
+
+def test_a_no_to_the_time_before_a_move_waits_for_the_desk(post: Post, make: Make) -> None:
+    post.act(appointments.reschedule, make.at("Mon 11:00"))
+    assert post.answer("DECLINED") is Outcome.STALE
+    assert post.unheard() == [(ADA, "declined", "moved")]
+
+
+def test_a_proposal_that_does_not_count_is_kept_with_its_time(post: Post, app: Flask, make: Make) -> None:
+    post.answer("TENTATIVE", sender=ALIAS, program="outlook", method="COUNTER", starts="20270111T143000")
+    with app.app_context():
+        [(row, said)] = answers.unheard(db.session.get_one(Appointment, post.visit.id))
+    assert (row.wants, row.starts_at, said.comment) == (
+        "counter",
+        make.at("Mon 14:30"),
+        "I can come, but later\nplease",
+    )
+    assert row.comment
+    assert not any(word in row.comment for word in (b"alias", b"come", b"elsewhere"))
+
+
+def test_nobody_is_asked_to_look_at_what_changes_no_plan(post: Post) -> None:
+    post.answer("ACCEPTED", sender=ALIAS)
+    post.answer("DECLINED", minutes=2)
+    post.answer("DECLINED", minutes=2)  # handed over twice
+    post.answer("TENTATIVE", minutes=1)  # late
+    post.answer(sender=ALIAS, program="thunderbird", method="REFRESH")
+    assert post.outcomes() == ["forged", "taken", "stale", "stale", "forged"]
+    assert post.unheard() == []
+
+
+def test_a_no_to_a_visit_that_is_over_or_only_asked_for_is_not_kept(post: Post, make: Make, app: Flask) -> None:
+    assert post.answer("DECLINED", sender=ALIAS, minutes=151) is Outcome.FORGED  # the visit ended at half past ten
+    post.act(appointments.cancel)
+    assert post.answer("DECLINED", sender=ALIAS) is Outcome.FORGED
+    make.clinic(confirmation="request")
+    asked = Post(app, make)
+    assert asked.answer("DECLINED", sender=ALIAS) is Outcome.FORGED
+    assert post.unheard() == asked.unheard() == []
+
+
+@pytest.mark.usefixtures("both_databases")
+def test_of_each_sender_the_newest_stands_and_of_all_the_newest_three(post: Post) -> None:
+    for minutes, name in enumerate("abcbd"):
+        post.answer("TENTATIVE" if minutes == 3 else "DECLINED", sender=f"{name}@example.org", minutes=minutes)
+    assert [said[:2] for said in post.unheard()] == [
+        ("d@example.org", "declined"),
+        ("b@example.org", "tentative"),
+        ("c@example.org", "declined"),
+    ]
+    assert post.is_noticed()  # one visit, however many write
+
+
+def test_a_yes_takes_back_the_no_of_its_sender_alone(post: Post) -> None:
+    post.answer("DECLINED", sender=ALIAS)
+    post.answer("ACCEPTED", sender="eve@example.com", minutes=1)
+    post.answer("ACCEPTED", sender=ALIAS, minutes=2)
+    assert [said[:2] for said in post.unheard()] == [(ALIAS, "accepted")]
+
+
+@pytest.mark.usefixtures("both_databases")
+def test_what_was_dealt_with_is_forgotten_and_stays_so(post: Post, app: Flask, make: Make) -> None:
+    post.answer("DECLINED", sender=ALIAS)
+    with app.app_context():
+        [(row, _said)] = answers.unheard(db.session.get_one(Appointment, post.visit.id))
+    post.answer("DECLINED", sender="eve@example.com", minutes=1)
+    before = post.row()
+    assert post.act(inbox.put_away, row.id).version == before.version
+    post.act(inbox.put_away, row.id)
+    assert [said[0] for said in post.unheard()] == ["eve@example.com"]  # it came after the page was shown
+    assert post.answer("DECLINED", sender=ALIAS, minutes=0) is Outcome.FORGED  # handed over once more
+    assert [said[0] for said in post.unheard()] == ["eve@example.com"]
+    with app.app_context():
+        assert [entry.what for entry in history.of(before)] == [{}, {"settled": "heard"}]
+        last = db.session.scalars(sa.select(Entry).order_by(Entry.seq.desc())).first()
+    assert last is not None
+    assert (last.action, last.by_kind) == ("appointment.settled", "staff")
+    assert facts(post.row()) == facts(before)
+
+
+def test_another_clinic_sees_and_puts_away_nothing(post: Post, app: Flask, make: Make) -> None:
+    oak = make.clinic(slug="oak")
+    post.answer("DECLINED", sender=ALIAS)
+    with app.app_context():
+        assert answers.visits_unheard(oak, make.now) == []
+        assert board.waiting(oak, make.now) == 0
+        with pytest.raises(NotFound):
+            inbox.put_away(oak, post.visit.public_id, 1, by=CY, now=make.now)
+    assert post.is_noticed()
+
+
+@pytest.mark.usefixtures("both_databases")
+def test_the_desk_is_not_kept_busy_by_visits_that_are_over(post: Post, app: Flask, make: Make) -> None:
+    post.answer("DECLINED", sender=ALIAS)
+    assert post.is_noticed(149)
+    assert not post.is_noticed(151)
+    with app.app_context():
+        inbox.prune(make.now + timedelta(days=90))
+        assert len(post.unheard()) == 1
+        inbox.prune(make.now + timedelta(days=91))
+    assert post.unheard() == []
+    assert post.outcomes() == ["forged"]
 
 
 def test_mail_that_is_no_answer_is_ignored(post: Post) -> None:

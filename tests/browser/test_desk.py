@@ -7,13 +7,18 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
+from booking.actions import appointment, inbox
+from booking.domain.access import Caller
+from booking.domain.reply import Outcome
 from tests.cast import Make
 from tests.desk import TUESDAY, Desk, open_desk
+from tests.formats.replies import written
 from tests.servers.chromium import violations
 
 pytestmark = pytest.mark.settings(rate_limits="off")
 
 OpenPage = Callable[..., Page]
+CALLER = Caller("staff", 1, "front-desk")
 
 
 @pytest.fixture
@@ -84,6 +89,40 @@ def test_cy_declines_and_ada_reads_why(open_page: OpenPage, live_server: str, el
     expect(cy.get_by_role("status")).to_have_text("Cancelled. Ada is told by e-mail.")
     ada.reload()
     expect(ada.get_by_role("main")).to_contain_text("We are full this month.")
+
+
+def decline_from_an_alias(elm: Desk) -> str:
+    """Ada's visit is confirmed, and its invite declined by somebody who was not invited; the visit's public id."""
+    make, id = elm.make, elm.ask()
+    with make.app.app_context():
+        visit = appointment.confirm(make.elm, id, by=CALLER, now=make.now)
+        sender = "fox" * 20 + "@relay.alias-provider.example"
+        facts = {"uid": visit.uid, "organizer": make.app.config["SETTINGS"].sender, "sender": sender}
+        assert inbox.receive(written("outlook", status="DECLINED", **facts), make.now) is Outcome.FORGED
+    return id
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["script", "no script"])
+def test_an_answer_that_does_not_count_is_put_away_by_keyboard(
+    open_page: OpenPage, live_server: str, elm: Desk, script: bool
+) -> None:
+    id = decline_from_an_alias(elm)
+    cy = open_page(java_script_enabled=script)
+    sign_in(cy, live_server, elm)
+    for path in (f"/desk/elm/appointments/{id}", "/desk/elm/requests"):
+        cy.goto(live_server + path)
+        for width in (360, 1280) if script else ():
+            cy.set_viewport_size({"width": width, "height": 800})
+            assert violations(cy) == []
+            assert cy.evaluate("() => document.documentElement.scrollWidth") <= width
+    expect(cy.get_by_role("link", name="Requests 1")).to_be_visible()
+    cy.get_by_role("link", name="+1 630-555-0142").last.focus()
+    cy.keyboard.press("Tab")  # to the address, as the patient's phone stands before it
+    cy.keyboard.press("Tab")
+    expect(cy.get_by_role("button", name="Dealt with Ada")).to_be_focused()
+    cy.keyboard.press("Enter")
+    expect(cy.get_by_role("status")).to_contain_text("is put away")
+    expect(cy.get_by_role("link", name="Requests", exact=True)).to_be_visible()
 
 
 def test_axe_finds_nothing_at_the_desk(page: Page, live_server: str, elm: Desk) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from booking.domain.appointment import Status
-from booking.domain.reply import Answer, Invited, Outcome, Reply, answer, judge
+from booking.domain.reply import Answer, Doubt, Invited, Outcome, Reply, answer, doubts, judge
 
 NOW = datetime(2027, 1, 11, 8, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -105,3 +105,31 @@ def test_a_visit_that_has_begun_is_not_sent_once_more() -> None:
 def test_an_answer_says_what_it_wants() -> None:
     assert answer(YES) is Answer.ACCEPTED
     assert answer(replace(YES, method="COUNTER", partstat="DECLINED")) is Answer.COUNTER
+
+
+@pytest.mark.parametrize(
+    ("changes", "sender", "is_proven", "why"),
+    [
+        ({"attendees": (EVE,)}, EVE, True, [Doubt.ELSEWHERE]),
+        ({}, EVE, True, [Doubt.ELSEWHERE]),  # an assistant's account
+        ({}, "", True, [Doubt.ELSEWHERE]),
+        ({}, ADA, False, [Doubt.UNPROVEN]),
+        ({"attendees": (EVE,)}, EVE, False, [Doubt.ELSEWHERE, Doubt.UNPROVEN]),
+        ({"attendees": (EVE,)}, ADA, True, [Doubt.UNFIT]),
+        ({"attendees": ()}, ADA, True, [Doubt.UNFIT]),
+        ({"organizer": EVE}, ADA, True, [Doubt.UNFIT]),
+        ({"sequence": 2}, ADA, True, [Doubt.UNFIT]),
+        ({"sequence": 0}, ADA, True, [Doubt.MOVED]),
+        ({"sequence": 0, "attendees": (EVE,)}, EVE, True, [Doubt.ELSEWHERE, Doubt.MOVED]),
+        # Ada has said something later that counts.
+        ({"sequence": 0, "stamped_at": NOW - 2 * SECOND}, ADA, True, []),
+        ({"stamped_at": NOW - 2 * SECOND}, ADA, False, []),
+        ({"attendees": (EVE,), "stamped_at": NOW - 2 * SECOND}, EVE, True, [Doubt.ELSEWHERE]),
+    ],
+)
+def test_it_is_said_why_an_answer_does_not_count(
+    changes: dict[str, Any], sender: str, is_proven: bool, why: list[Doubt]
+) -> None:
+    said = replace(YES, **changes)
+    assert judge(said, sender if is_proven else "", VISIT, NOW) in (STALE, FORGED)
+    assert [*doubts(said, sender, VISIT, is_proven=is_proven)] == why

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from flask import g
+from flask import g, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from booking.actions import inbox, slot
+from booking.domain.appointment import OPEN
 from booking.domain.availability import Wish
+from booking.domain.errors import NotFound
 from booking.domain.message import Recipient
 from booking.domain.reply import Answer
 from booking.domain.time import instant_of, local, tick_of
@@ -44,6 +46,18 @@ class Said:
     proposal: Proposal | None
 
 
+@dataclass(frozen=True, slots=True)
+class NotCounted:
+    """What somebody wrote about a visit that changed nothing, and why it did not."""
+
+    id: int
+    sender: str
+    what: str
+    why: list[str]
+    comment: str
+    at: datetime
+
+
 @blueprint.post("/desk/<clinic>/appointments/<id>/decline-counter")
 @allow("staff", *DESK)
 @leads_to(Deed.NOT_MOVED)
@@ -53,9 +67,37 @@ def decline_counter(id: str) -> ResponseReturnValue:
     return outcome.show(Deed.NOT_MOVED, row)
 
 
+@blueprint.post("/desk/<clinic>/appointments/<id>/dealt-with")
+@allow("staff", *DESK)
+def dealt_with(id: str) -> ResponseReturnValue:
+    """Somebody has looked after the answers that do not count; those that came after the page was shown stay."""
+    until = request.form.get("until", type=int)
+    if until is None:
+        raise NotFound
+    return outcome.show(Deed.DEALT_WITH, inbox.put_away(g.clinic.id, id, until, by=g.caller, now=g.now))
+
+
 def of(visit: Visit) -> list[Said]:
     """The answers about a visit, the newest first."""
     return [_said(visit, one) for one in answers.standing(visit.row)]
+
+
+def not_counted(visit: Visit) -> list[NotCounted]:
+    """The answers about a visit that do not count and wait for somebody to ask its patient, the newest first."""
+    row = visit.row
+    if row.status not in OPEN or row.ends_at <= g.now:
+        return []
+    return [
+        NotCounted(
+            id=one.id,
+            sender=known.sender or _("an unclear address"),
+            what=words.answer_words(Answer(one.wants or Answer.COUNTER), one.starts_at, row.zone),
+            why=[words.doubt_words(doubt) for doubt in known.doubts],
+            comment=known.comment,
+            at=one.received_at,
+        )
+        for one, known in answers.unheard(row)
+    ]
 
 
 def _said(visit: Visit, one: Received) -> Said:

@@ -41,6 +41,7 @@ class Deed(StrEnum):
     MOVED = "moved"
     UNDONE = "undone"  # a move was taken back
     NOT_MOVED = "not-moved"  # though another time was proposed
+    DEALT_WITH = "dealt-with"  # an answer that does not count
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Outcome:
     is_done: bool
 
 
-ANSWERS = frozenset({Deed.CONFIRMED, Deed.OFFERED, Deed.DECLINED, Deed.SETTLED, Deed.NOT_MOVED})
+ANSWERS = frozenset({Deed.CONFIRMED, Deed.OFFERED, Deed.DECLINED, Deed.SETTLED, Deed.NOT_MOVED, Deed.DEALT_WITH})
 
 
 def show(deed: Deed, visit: Appointment) -> ResponseReturnValue:
@@ -79,6 +80,8 @@ def of_request() -> Outcome | None:
             said = words.settled_words(found.row, found.patient)
         case Deed.NOT_MOVED:
             said = words.not_moved_words(found.patient)
+        case Deed.DEALT_WITH:
+            said = words.dealt_with_words(found.patient)
         case Deed.CONFIRMED | Deed.OFFERED | Deed.DECLINED | Deed.CANCELLED:
             said = words.outcome_words(found.row, found.patient)
         case Deed.MOVED | Deed.UNDONE:
@@ -105,7 +108,7 @@ def is_so(deed: Deed, visit: Appointment) -> bool:
             return request.form.get("to", visit.status) == visit.status
         case Deed.LONGER:
             return request.form.get("until", visit.ends_at.isoformat()) == visit.ends_at.isoformat()
-        case Deed.AGAIN | Deed.MOVED | Deed.UNDONE:
+        case Deed.AGAIN | Deed.MOVED | Deed.UNDONE | Deed.DEALT_WITH:
             return True
     return visit.status == deed.value
 

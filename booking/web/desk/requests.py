@@ -22,6 +22,7 @@ from booking.domain.reply import ASKING
 from booking.domain.time import local
 from booking.formats.contact import NOTE_LENGTH, is_readable, tidy_lines
 from booking.store import appointment as appointments
+from booking.store.answer import visits_unheard
 from booking.store.appointment import Appointment
 from booking.web import errors
 from booking.web.access import allow
@@ -56,7 +57,10 @@ class OfferForm(MessageForm):
 @blueprint.get("/desk/<clinic>/requests")
 @allow("staff", *READERS)
 def requests() -> str:
-    found = visits.of(appointments.requests(g.clinic.id))
+    waiting, unheard = appointments.requests(g.clinic.id), visits_unheard(g.clinic.id, g.now)
+    found = visits.of(waiting)
+    known, doubtful = ({row.id for row, _patient in rows} for rows in (waiting, unheard))
+    alone = visits.of((row, patient) for row, patient in unheard if row.id not in known)
     for_desk = [visit for visit in found if visit.waits_for_desk]
     marked = [visit for visit in found if visit.row.status != Status.PENDING and visit.row.ends_at > g.now]
     return render_template(
@@ -65,6 +69,8 @@ def requests() -> str:
         for_patient=[visit for visit in found if visit.waits_for_patient],
         answered=[visit for visit in marked if visit.row.needs_desk in ASKING],
         marked=[visit for visit in marked if visit.row.needs_desk not in ASKING],
+        alone=alone,
+        not_counted={v.row.id: answers.not_counted(v) for v in [*marked, *alone] if v.row.id in doubtful},
         said={visit.row.id: answers.of(visit) for visit in marked if visit.row.needs_desk in (*ASKING, ASKED)},
         fits={visit.row.id: _fit(visit.row) for visit in [*for_desk, *marked][:ANSWERED_AT_ONCE]},
         outcome=outcome.of_request(),

@@ -148,6 +148,7 @@ def _panel(found: Visit, refusal: str = "") -> str:
         past=[words.told(entry, row.zone) for entry in reversed(entries)],
         last=entries[-1].id,
         said=answers.of(found),
+        not_counted=answers.not_counted(found),
         mails=[words.mailed(mail, row.zone) for mail in history.mails(row)],
     )
 

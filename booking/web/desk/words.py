@@ -13,7 +13,7 @@ from flask_babel import ngettext
 from booking.domain.appointment import ASKED, Status, Why
 from booking.domain.availability import Reason, ReasonCode
 from booking.domain.message import Kind, Recipient
-from booking.domain.reply import Answer
+from booking.domain.reply import HEARD, Answer, Doubt
 from booking.store.appointment import Appointment
 from booking.store.board import Told
 from booking.store.history import Entry, Mail
@@ -97,6 +97,19 @@ def answer_words(wants: Answer, start: datetime | None, zone: str) -> str:
     return _("proposes another time, which could not be read")
 
 
+def doubt_words(doubt: Doubt) -> str:
+    """Why an answer does not count."""
+    match doubt:
+        case Doubt.ELSEWHERE:
+            return _("It came from another address than the invite went to.")
+        case Doubt.UNPROVEN:
+            return _("It could not be proved that this address sent it.")
+        case Doubt.MOVED:
+            return _("It is about the time before the move.")
+        case Doubt.UNFIT:
+            return _("It does not fit the invite that was sent.")
+
+
 def outcome_words(visit: Appointment, patient: Patient) -> str:
     """What was just done to a visit, told from how it stands now, and who hears of it how."""
     if patient.email is not None:
@@ -132,6 +145,11 @@ def _stand(visit: Appointment) -> str:
 def settled_words(_visit: Appointment, patient: Patient) -> str:
     """That a marked visit stays as it is."""
     return _("The visit of %(name)s stays as it is. Nobody is told.", name=patient.name)
+
+
+def dealt_with_words(patient: Patient) -> str:
+    """That answers which do not count are put away."""
+    return _("What did not count about the visit of %(name)s is put away. The visit is as it was.", name=patient.name)
 
 
 def not_moved_words(patient: Patient) -> str:
@@ -304,6 +322,8 @@ def _same_status_words(entry: Entry, zone: str) -> str:
         return _("Offered another time, instead of %(when)s", when=before) if before else _("Offered another time")
     if before:
         return _("Moved, from %(when)s", when=before)
+    if what.get("settled") == HEARD:
+        return _("Dealt with an answer that does not count")
     if what.get("settled"):
         return _("Looked at and left as it is")
     if what.get("answered"):
