@@ -77,13 +77,14 @@ def _book(
         return db.session.get_one(Appointment, before)
     clinic = policy(clinic_id)
     plan = diary.plan(clinic_id, clinic.revision)
-    made: list[Appointment] = []
+    made: list[tuple[Appointment, str | None]] = []
 
     def owner(hold: Hold) -> int:
-        patient_id, records = patient.find_or_add(clinic_id, person, now)
-        _check_patient(clinic, records, wish, hold, by, now)
-        made.append(_new(clinic, plan, patient_id, person.language, hold, by, now, note=note, remind=remind))
-        return made[0].id
+        someone = patient.find_or_add(clinic_id, person, now)
+        _check_patient(clinic, someone.records, wish, hold, by, now)
+        visit = _new(clinic, plan, someone.id, person.language, hold, by, now, note=note, remind=remind)
+        made.append((visit, someone.address))
+        return visit.id
 
     held = holds.of_session(clinic_id, session_key, now) if session_key else None
     if held and holds.is_for(held, wish, start):
@@ -91,12 +92,12 @@ def _book(
         holds.own(held, owner(held))
     else:
         diary.take(plan, wish, start, now=now, owner=owner, instead_of=held, squeeze=bool(squeeze))
-    [appointment] = made
+    [(appointment, address)] = made
     appointments.record(appointment, None, by=by, now=now, reason=squeeze, squeezed=bool(squeeze))
     if key:
         access.remember(clinic_id, key, appointment.id, now)
     # The record's address, as every later mail has it: a merged record has another than was typed.
-    transition.tell(clinic, appointment, patient.address(appointment.patient_id), None, by=by, now=now)
+    transition.tell(clinic, appointment, address, None, by=by, now=now)
     return appointment
 
 

@@ -92,6 +92,15 @@ def visit(public_id: str) -> Appointment | None:
     return db.session.scalar(sa.select(Appointment).where(Appointment.public_id == public_id))
 
 
+rate = table(Rate)
+COUNT = {
+    name: insert.on_conflict_do_update(
+        index_elements=[rate.c.bucket, rate.c.window], set_={"count": rate.c.count + 1}
+    ).returning(rate.c.count)
+    for name, insert in (("sqlite", sqlite.insert(rate)), ("postgresql", postgresql.insert(rate)))
+}
+
+
 @transaction
 def count(bucket: str, seconds: int, now: datetime) -> tuple[int, int]:
     """Count one more in the bucket's present window; returns the count so far and the seconds until the next window.
@@ -101,10 +110,8 @@ def count(bucket: str, seconds: int, now: datetime) -> tuple[int, int]:
     stamp = int(now.timestamp())
     window = stamp // seconds
     ends = (window + 1) * seconds
-    insert = postgresql.insert if dialect() == "postgresql" else sqlite.insert
-    row = insert(Rate).values(bucket=bucket, window=window, count=1, expires_at=datetime.fromtimestamp(ends, UTC))
-    counted = row.on_conflict_do_update(index_elements=["bucket", "window"], set_={"count": Rate.count + 1})
-    return db.session.execute(counted.returning(Rate.count)).scalar_one(), ends - stamp
+    row = {"bucket": bucket, "window": window, "count": 1, "expires_at": datetime.fromtimestamp(ends, UTC)}
+    return connection().execute(COUNT[dialect()], row).scalar_one(), ends - stamp
 
 
 FREE_TRIES = 10

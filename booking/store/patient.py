@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
@@ -87,26 +88,35 @@ ALL_KNOWN = {
 ADD = {name: insert.returning(patient.c.id) for name, insert in insert_or_ignore(patient).items()}
 
 
-def find_or_add(clinic_id: int, person: Person, now: datetime) -> tuple[int, list[int]]:
-    """The id of the patient with exactly this name and contact, added if there is none; and the ids of all records
-    with this name and one of the contacts, this one among them, locked until the transaction ends.
+class Standing(NamedTuple):
+    """A patient's record, where mails about their visits go, and all records that are theirs, this one among them."""
+
+    id: int
+    address: str | None
+    records: list[int]
+
+
+def find_or_add(clinic_id: int, person: Person, now: datetime) -> Standing:
+    """The patient with exactly this name and contact, added if there is none. Their records, those with this name and
+    one of the contacts, are locked until the transaction ends.
 
     A stranger's typing never changes a known patient's record: what differs makes a record of its own, which the
     desk can merge. People of one family share a phone, so the name has to be the same too. A record that was merged
-    stands for the one that it was merged into.
+    stands for the one that it was merged into, whose address may be another.
     """
     identity = identity_of(person.name, person.email, person.phone)
     asked = {"clinic": clinic_id, "identity": identity, "email": person.email, "phone": person.phone}
     rows = connection().execute(KNOWN, asked).all()
     same = _kept([row for row in rows if _key(row.name) == _key(person.name)])
-    known = _kept([row for row in rows if row.identity == identity])
+    known = [row for row in rows if row.identity == identity]
     if known:
-        return known[0], same
+        kept, merged = _kept(known)[0], known[0].merged_into_id
+        return Standing(kept, _address(merged) if merged else known[0].email, same)
     added = connection().execute(ADD[dialect()], _row(clinic_id, identity, person, now)).scalar()
     if added is None:
         raise Stale  # another process added this very patient a moment ago
     patient_key.add(clinic_id, added, patient_key.keys_of(person.name, person.email, person.phone))
-    return added, [*same, added]
+    return Standing(added, person.email, [*same, added])
 
 
 def _row(clinic_id: int, identity: str, person: Person, now: datetime) -> dict[str, object]:
@@ -199,8 +209,7 @@ def _kept(rows: Sequence[sa.Row[int, str, str, str | None, str | None, int | Non
 ADDRESS = sa.select(patient.c.email).where(patient.c.id == sa.bindparam("patient"))
 
 
-def address(patient_id: int) -> str | None:
-    """The e-mail address that this patient's mails go to, None without one."""
+def _address(patient_id: int) -> str | None:
     found: str | None = connection().execute(ADDRESS, {"patient": patient_id}).scalar_one()
     return found
 

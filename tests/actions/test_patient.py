@@ -288,7 +288,7 @@ def test_a_merge_moves_all_and_undoing_it_moves_back_exactly_that(app: Flask, ma
             make.person(),
             make.person("A. Lovelace", email=None, phone=MOBILE),
         ):
-            assert patient.find_or_add(make.elm, person, make.now) == (ada.id, [ada.id])
+            assert patient.find_or_add(make.elm, person, make.now) == (ada.id, OLD, [ada.id])
         db.session.commit()
         assert broken(make) == []
     later = make.appointment("Fri 09:00", person=make.person("Ada Byron", phone=MOBILE))
