@@ -52,7 +52,7 @@ from booking.domain.message import Kind, Tell
 from booking.domain.reminder import BEFORE
 from booking.domain.reply import Outcome
 from booking.settings import Settings
-from booking.store import outbox
+from booking.store import news
 from booking.store.appointment import Appointment
 from booking.store.base import CACHES, db, transaction
 from booking.store.clinic import Clinic, Location
@@ -147,6 +147,7 @@ class Lives(RuleBasedStateMachine):
         self.late: dict[str, CalendarClient] = {}  # the same mailboxes, read in another order
         self.waiting: list[tuple[str, bytes]] = []
         self.quiet: set[str] = set()  # visits that stand elsewhere than was told, as the desk wished
+        self.spoken_of: set[str] = set()  # that were so until the last mail about them was queued
         self.faults: list[str] = []
         self.shuffle = random.Random(0)
         self.patch = pytest.MonkeyPatch()
@@ -226,7 +227,10 @@ class Lives(RuleBasedStateMachine):
     @precondition(has(*OPEN))
     @rule(visit=visits)
     def the_desk_undoes_its_move(self, visit: str) -> None:
+        before = news.newest(self.row(visit).id)
         self.on(visit, appointments.undo_move, by=CY)
+        if news.newest(self.row(visit).id) < before and visit in self.spoken_of:
+            self.quiet.add(visit)  # what would have told of it was taken back
 
     @precondition(has(*OPEN))
     @rule(visit=visits, at=times)
@@ -525,9 +529,10 @@ class Lives(RuleBasedStateMachine):
 
     def on(self, visit: str, action: Callable[..., Any], *arguments: Any, **options: Any) -> None:
         """Do to a visit what is told, unless nothing comes of it."""
-        before = outbox.newest(self.row(visit).id)
+        before = news.newest(self.row(visit).id)
         self.does(action, self.clinic, visit, *arguments, **options)
-        if outbox.newest(self.row(visit).id) > before:
+        if news.newest(self.row(visit).id) > before:
+            (self.spoken_of.add if visit in self.quiet else self.spoken_of.discard)(visit)
             self.quiet.discard(visit)
 
     def receive(self, content: bytes) -> Outcome:

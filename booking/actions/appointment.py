@@ -15,7 +15,7 @@ from booking.domain.appointment import ASKED, OPEN, Status, Why, changeable_unti
 from booking.domain.availability import Plan, Wish
 from booking.domain.errors import BookingError, NotAllowed, PatientBusy, TooLate, TooManyVisits, WrongStatus
 from booking.domain.message import Facts, Kind, Recipient, Tell
-from booking.store import access, diary, outbox, patient, staff, transition
+from booking.store import access, diary, news, outbox, patient, staff, transition
 from booking.store import appointment as appointments
 from booking.store import hold as holds
 from booking.store.access import IdempotencyKey
@@ -486,7 +486,7 @@ def _stood(
         raise Stale  # confirmed or ended while we waited for the actors
     # Of an undo nothing is left in the outbox either, but what it undid is news again.
     is_move = undone is not None and not undone.what.get("undone")
-    if undone and is_move and outbox.take_back(appointment_id, after=undone.what["left"]["message"], at=undone.at):
+    if undone and is_move and news.take_back(appointment_id, after=undone.what["left"]["message"], at=undone.at):
         telling = Tell.NO
     was = transition.as_it_was(appointment)
     left = {
@@ -495,7 +495,7 @@ def _stood(
         "practitioner": appointment.practitioner_id,
         "room": appointment.room_id,
         "location": appointment.location_id,
-        "message": outbox.newest(appointment_id),
+        "message": news.newest(appointment_id),
     }
     transition.stand(appointment, hold, plan)
     appointment.needs_desk = None

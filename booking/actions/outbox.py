@@ -25,11 +25,12 @@ from booking.domain.time import day_bounds
 from booking.formats import itip, letter, mime
 from booking.formats.words import text_in
 from booking.store import clinic as clinics
-from booking.store import outbox, paper, transition
+from booking.store import news, outbox, paper, transition
 from booking.store.appointment import Appointment
 from booking.store.base import db, settings, transaction
 from booking.store.clinic import Clinic, Location
-from booking.store.outbox import Claim, Invite
+from booking.store.news import Invite
+from booking.store.outbox import Claim
 from booking.store.patient import Patient
 from booking.store.practitioner import Actor, Service
 
@@ -112,7 +113,7 @@ def visit(appointment: Appointment, language: str, now: datetime) -> Visit:
 def outdated(clinic_id: int, now: datetime, *, only: str | None = None) -> list[str]:
     """The public ids of the visits to come, or of one of them, by start, with an invite out there that says something
     else than the settings now: another address, phone number, way or name."""
-    invites = outbox.invites(clinic_id, now, only=only)
+    invites = news.invites(clinic_id, now, only=only)
     current = _current(invites, now)
     return list(dict.fromkeys(one.public_id for one in invites if one.details not in (None, current[_by(one)])))
 
@@ -122,10 +123,10 @@ def settle(clinic_id: int, now: datetime) -> None:
     """Count what waits about the clinic's visits as sent, saying what the settings say now. For visits of no real
     people."""
     outbox.settle(clinic_id, now)
-    invites = outbox.invites(clinic_id, now)
+    invites = news.invites(clinic_id, now)
     current = _current(invites, now)
     for invite in invites:
-        outbox.write_details(invite, current[_by(invite)])
+        news.write_details(invite, current[_by(invite)])
 
 
 def _by(invite: Invite) -> tuple[int, int, int, str]:

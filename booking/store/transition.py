@@ -15,7 +15,7 @@ from booking.domain.message import Facts, Recipient, Tell, Transition, Was
 from booking.domain.time import local
 from booking.store import appointment as appointments
 from booking.store import hold as holds
-from booking.store import outbox
+from booking.store import news
 from booking.store.appointment import Appointment
 from booking.store.base import Stale, db
 from booking.store.clinic import Location, Policy, bump_board, policy
@@ -196,7 +196,7 @@ def tell(
     if old:
         # DTSTAMP has whole seconds and has to grow with each message.
         appointment.stamped_at = max(now, appointment.stamped_at + timedelta(seconds=1))
-    outbox.tell(
+    news.tell(
         appointment,
         transition,
         addresses,
