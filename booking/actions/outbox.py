@@ -112,7 +112,7 @@ def visit(appointment: Appointment, language: str, now: datetime) -> Visit:
 
 def outdated(clinic_id: int, now: datetime, *, only: str | None = None) -> list[str]:
     """The public ids of the visits to come, or of one of them, by start, with an invite out there that says something
-    else than the settings now: another address, phone number, way or name."""
+    else than the settings now: another address, phone number, directions or name."""
     invites = news.invites(clinic_id, now, only=only)
     current = _current(invites, now)
     return list(dict.fromkeys(one.public_id for one in invites if one.details not in (None, current[_by(one)])))
